@@ -1,0 +1,195 @@
+//! Limits of the protocol, each with its unit and its reason; relations between them hold at compile time.
+
+use std::time::Duration;
+
+use crate::error::Code;
+use crate::fault::Violation;
+use crate::header::HEADER_LEN;
+use crate::metadata::{METADATA_MAX, Metadata};
+
+/// Bytes of body that either side of a direction may send before it was granted anything, less the metadata of the
+/// direction's start. Large enough for most prompts and small answers, so that those need no grant at all; small
+/// enough that a server may hold it for each request that waits.
+pub const INITIAL_WINDOW: u64 = 16 * 1024;
+
+/// The longest payload unless hello names another, in bytes.
+pub const PAYLOAD_DEFAULT: u32 = 64 * 1024;
+
+/// The longest payload may not be named shorter than this, in bytes: a start with full metadata and a full initial
+/// window must fit into one frame.
+pub const PAYLOAD_MIN: u32 = 32 * 1024;
+
+/// The longest payload that may be named, in bytes: a frame this long still leaves a turn to others soon.
+pub const PAYLOAD_MAX: u32 = 1024 * 1024;
+
+/// The longest payload of a client's hello, in bytes: nothing is known yet about who sends it.
+pub const HELLO_MAX: u32 = 16 * 1024;
+
+/// The largest window unless the server is configured otherwise, in bytes: what a consumer may have granted and not
+/// yet been sent. 1 MiB fills a link of 100 MB/s with a round trip of 10 ms.
+pub const WINDOW_DEFAULT: u64 = 1024 * 1024;
+
+/// The largest window that may be configured, in bytes.
+pub const WINDOW_MAX: u64 = 16 * 1024 * 1024;
+
+/// Bytes that an exchange is charged beside its two initial windows: its own state and its closing frame.
+pub const EXCHANGE_OVERHEAD: u64 = 4 * 1024;
+
+/// Bytes claimed for one write, and so the most that one request's bulk delays another's small frame by.
+pub const TURN: usize = 64 * 1024;
+
+/// Payloads shorter than this are copied beside their headers, in bytes; longer ones are chained. A copy of so
+/// little costs less than one more entry in a vectored write.
+pub const COPY_BELOW: usize = 4 * 1024;
+
+/// Bytes of frames without an exchange (refusals) that may wait for a connection; one that doesn't read so many is
+/// closed.
+pub const REFUSALS_MAX: usize = 256 * 1024;
+
+/// Starts that a client may send behind its hello before the answer came.
+pub const EARLY_STARTS: usize = 16;
+
+/// A hello must be complete this long after connecting.
+pub const HELLO_WITHIN: Duration = Duration::from_secs(5);
+
+/// A peer unheard of for this long is sent a ping.
+pub const PING_AFTER: Duration = Duration::from_secs(15);
+
+/// A peer unheard of for this long is lost; so is one that takes no byte for this long while some wait.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// A frame that has begun must be complete this long after its first byte, or bring [`FRAME_PACE`] in each such
+/// span.
+pub const FRAME_WITHIN: Duration = Duration::from_secs(30);
+
+/// Bytes of a begun frame that earn it another [`FRAME_WITHIN`].
+pub const FRAME_PACE: u64 = 16 * 1024;
+
+/// A clock that jumped by more than this between two ticks says nothing about the peer: the machine slept.
+pub const CLOCK_JUMP: Duration = Duration::from_secs(5);
+
+/// Hand-outs of one request, in all.
+pub const HAND_OUTS_MAX: u8 = 3;
+
+/// After a fatal error a server reads on for this long or [`LINGER_BYTES`], so that the error isn't destroyed by a
+/// reset.
+pub const LINGER: Duration = Duration::from_secs(1);
+
+/// See [`LINGER`]; bytes.
+pub const LINGER_BYTES: u64 = 1024 * 1024;
+
+// A whole start with the most metadata and all of an initial window fits into the shortest payload.
+const _: () = assert!(PAYLOAD_MIN as u64 >= METADATA_MAX as u64 + INITIAL_WINDOW - METADATA_MAX as u64 + 2);
+const _: () = assert!(METADATA_MAX as u64 <= INITIAL_WINDOW);
+const _: () = assert!(PAYLOAD_MIN <= PAYLOAD_DEFAULT && PAYLOAD_DEFAULT <= PAYLOAD_MAX);
+const _: () = assert!(INITIAL_WINDOW <= WINDOW_DEFAULT && WINDOW_DEFAULT <= WINDOW_MAX);
+const _: () = assert!(
+    EXCHANGE_OVERHEAD as usize >= crate::fault::ERROR_WRITTEN_MAX + crate::metadata::TRAILER_MAX + 2 * HEADER_LEN
+);
+const _: () = assert!(PING_AFTER.as_secs() * 2 <= SILENCE_MAX.as_secs());
+
+/// What the server's hello tells a client about its limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ServerLimits {
+    /// The longest payload of a frame, in bytes, both ways.
+    pub payload: u32,
+    /// The largest window, in bytes: how far a grant may be ahead of what was forwarded.
+    pub window: u64,
+    /// Requests in flight that a connection may have opened.
+    pub requests: u64,
+    /// Receives that a connection may have open.
+    pub receives: u64,
+    /// The longest deadline; longer ones, and none, are cut to it.
+    pub deadline: Duration,
+    /// How long a peer may be unheard of before it is sent a ping.
+    pub ping: Duration,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            payload: PAYLOAD_DEFAULT,
+            window: WINDOW_DEFAULT,
+            requests: 16 * 1024,
+            receives: 1024,
+            deadline: Duration::from_secs(24 * 60 * 60),
+            ping: PING_AFTER,
+        }
+    }
+}
+
+impl ServerLimits {
+    /// Adds the limits to a hello's metadata, in decimal.
+    ///
+    /// # Panics
+    /// Never: the names are valid and the values short.
+    pub fn write(&self, meta: &mut Metadata) {
+        for (name, value) in [
+            ("payload", u64::from(self.payload)),
+            ("window", self.window),
+            ("requests", self.requests),
+            ("receives", self.receives),
+            ("deadline", self.deadline.as_millis() as u64),
+            ("ping", self.ping.as_millis() as u64),
+        ] {
+            meta.push(name, value.to_string()).expect("a short valid entry");
+        }
+    }
+
+    /// Reads the limits from a hello's metadata; what is missing has its default.
+    ///
+    /// # Errors
+    /// If a limit isn't a decimal number, or outside of what the protocol allows.
+    pub fn read(meta: &Metadata) -> Result<Self, Violation> {
+        let default = Self::default();
+        let number = |name: &'static str, default: u64, least: u64, most: u64| match meta.get(name) {
+            None => Ok(default),
+            Some(_) => meta
+                .text(name)
+                .and_then(|text| text.parse().ok())
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(|| {
+                    Violation::new(
+                        Code::InvalidFrame,
+                        format!("hello's '{name}' must be a decimal number from {least} to {most}"),
+                    )
+                }),
+        };
+        let ms = |span: Duration| span.as_millis() as u64;
+        Ok(Self {
+            payload: number("payload", PAYLOAD_DEFAULT.into(), PAYLOAD_MIN.into(), PAYLOAD_MAX.into())? as u32,
+            window: number("window", default.window, INITIAL_WINDOW, WINDOW_MAX)?,
+            requests: number("requests", default.requests, 1, u64::MAX)?,
+            receives: number("receives", default.receives, 1, u64::MAX)?,
+            deadline: Duration::from_millis(number("deadline", ms(default.deadline), 1, u64::MAX)?),
+            ping: Duration::from_millis(number("ping", ms(default.ping), 1, ms(PING_AFTER))?),
+        })
+    }
+}
+
+/// The credit that a direction begins with: the initial window less the metadata of its start, in bytes of body.
+pub const fn initial_credit(metadata_len: usize) -> u64 {
+    INITIAL_WINDOW.saturating_sub(metadata_len as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_come_back_from_a_hello() {
+        let limits = ServerLimits { payload: 32 * 1024, requests: 7, ..ServerLimits::default() };
+        let mut meta = Metadata::new();
+        limits.write(&mut meta);
+        assert_eq!(ServerLimits::read(&meta), Ok(limits));
+        assert_eq!(ServerLimits::read(&Metadata::new()), Ok(ServerLimits::default()));
+    }
+
+    #[test]
+    fn a_payload_limit_under_32_kib_is_refused_with_words() {
+        let mut meta = Metadata::new();
+        meta.push("payload", "32767").unwrap();
+        let violation = ServerLimits::read(&meta).unwrap_err();
+        assert!(violation.message.contains("32768 to 1048576"), "{}", violation.message);
+    }
+}

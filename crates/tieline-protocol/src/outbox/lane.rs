@@ -1,0 +1,283 @@
+//! One exchange's way out of a connection: its start, its body, its closing, and the ack of the other direction.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::header::Flags;
+use crate::id::{ChannelId, ExchangeId};
+use crate::limits::{COPY_BELOW, INITIAL_WINDOW};
+use crate::metadata::Metadata;
+use crate::rules::Kind;
+
+use super::Charge;
+
+/// Which direction of an exchange a lane carries.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Way {
+    /// The request: from a sender to the server, or from the server to a receiver.
+    Request,
+    /// The response: the other way.
+    Response,
+}
+
+/// The frames of a way, and the ack that travels beside them.
+pub(super) struct WayKinds {
+    pub(super) start: Kind,
+    pub(super) chunk: Kind,
+    pub(super) end: Kind,
+    pub(super) error: Kind,
+    /// Grants credit for the body that comes the other way.
+    pub(super) ack: Kind,
+}
+
+impl Way {
+    pub(super) const fn kinds(self) -> WayKinds {
+        match self {
+            Self::Request => WayKinds {
+                start: Kind::StartRequest,
+                chunk: Kind::ChunkRequest,
+                end: Kind::EndRequest,
+                error: Kind::ErrorRequest,
+                ack: Kind::AckResponse,
+            },
+            Self::Response => WayKinds {
+                start: Kind::StartResponse,
+                chunk: Kind::ChunkResponse,
+                end: Kind::EndResponse,
+                error: Kind::ErrorResponse,
+                ack: Kind::AckRequest,
+            },
+        }
+    }
+}
+
+/// The start of a direction, while it waits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StartFrame {
+    /// Flags beside the direction's own; FINAL is set by the outbox, where it fits.
+    pub flags: Flags,
+    /// The header's value.
+    pub value: u64,
+    /// What describes the body.
+    pub metadata: Metadata,
+}
+
+/// How a direction is closed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Close {
+    /// In good order, with a trailer, which may be empty.
+    End {
+        /// Metadata behind the body, in wire form.
+        trailer: Bytes,
+    },
+    /// With an error: its payload, and flags beside the direction's own.
+    Error {
+        /// UNSTARTED or none.
+        flags: Flags,
+        /// An encoded [`crate::Fault`].
+        payload: Bytes,
+    },
+}
+
+/// The life of a lane's start.
+///
+/// ```text
+///          start()             claim
+///  NotYet ────────▶ Waiting ──────────▶ Left
+/// ```
+/// What has left can't be taken back, whether or not the write succeeds.
+#[derive(Debug)]
+pub(super) enum Start {
+    NotYet,
+    Waiting(StartFrame),
+    Left,
+}
+
+/// A queue of body bytes that joins small pieces, so that a thousand one-byte pieces cost about a thousand bytes.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pieces: VecDeque<Bytes>,
+    tail: BytesMut,
+    len: usize,
+}
+
+impl Body {
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn push(&mut self, piece: Bytes) {
+        self.len += piece.len();
+        if piece.len() < COPY_BELOW && (self.len > piece.len() || !self.tail.is_empty()) {
+            self.tail.extend_from_slice(&piece);
+        } else if !piece.is_empty() {
+            self.seal();
+            self.pieces.push_back(piece);
+        }
+    }
+
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push_back(self.tail.split().freeze());
+        }
+    }
+
+    /// Hands at most `limit` bytes to `put`, in pieces; how many.
+    pub(super) fn take(&mut self, limit: usize, mut put: impl FnMut(Bytes)) -> usize {
+        let mut left = limit.min(self.len);
+        let taken = left;
+        self.len -= taken;
+        while left > 0 {
+            if self.pieces.is_empty() {
+                self.seal();
+            }
+            let Some(front) = self.pieces.front_mut() else { break };
+            let piece =
+                if front.len() <= left { self.pieces.pop_front().unwrap_or_default() } else { front.split_to(left) };
+            left -= piece.len();
+            put(piece);
+        }
+        if self.len == 0 {
+            *self = Self::default();
+        }
+        taken
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lane<C> {
+    pub(super) id: ExchangeId,
+    pub(super) way: Way,
+    pub(super) start: Start,
+    pub(super) body: Body,
+    /// The offset of the first byte of `body`.
+    pub(super) offset: u64,
+    pub(super) close: Option<Close>,
+    /// The closing overtakes what others queue.
+    pub(super) urgent: bool,
+    /// The closing frame was claimed; nothing of the direction follows.
+    pub(super) closed: bool,
+    /// The receive whose count rises directly before the closing frame.
+    pub(super) raise: Option<ChannelId>,
+    /// The newest grant for the other direction that hasn't been claimed.
+    pub(super) ack: Option<u64>,
+    pub(super) in_hot: bool,
+    pub(super) in_turn: bool,
+    /// Claims of this lane that aren't written yet.
+    pub(super) claims: u32,
+    /// Body bytes that the socket has taken.
+    pub(super) written: u64,
+    /// Whoever opened the lane is done with it; it goes when nothing is left to write.
+    pub(super) released: bool,
+    /// What the exchange was charged when it was admitted; held here once it is over.
+    pub(super) admission: Option<C>,
+    /// What was promised beyond the initial window.
+    pub(super) extra: Option<C>,
+    /// The offset up to which the producer of this body was granted.
+    pub(super) promised: u64,
+    /// The producer's grant was cut for want of memory; progress is to be reported.
+    pub(super) hungry: bool,
+}
+
+impl<C: Charge> Lane<C> {
+    pub(super) fn new(id: ExchangeId, way: Way) -> Self {
+        Self {
+            id,
+            way,
+            start: Start::NotYet,
+            body: Body::default(),
+            offset: 0,
+            close: None,
+            urgent: false,
+            closed: false,
+            raise: None,
+            ack: None,
+            in_hot: false,
+            in_turn: false,
+            claims: 0,
+            written: 0,
+            released: false,
+            admission: None,
+            extra: None,
+            promised: 0,
+            hungry: false,
+        }
+    }
+
+    /// Whether the rest of the lane must wait for the start in the ordered queue.
+    pub(super) const fn behind_start(&self) -> bool {
+        matches!(self.way, Way::Request) && !matches!(self.start, Start::Left)
+    }
+
+    /// Whether an ack or an urgent closing may be claimed.
+    pub(super) const fn wants_hot(&self) -> bool {
+        !self.behind_start() && ((self.ack.is_some() && !self.released) || (self.urgent && self.close.is_some()))
+    }
+
+    /// Whether the start (of a response), body or closing may be claimed in turn.
+    pub(super) fn wants_turn(&self) -> bool {
+        !self.behind_start()
+            && !self.urgent
+            && (matches!(self.start, Start::Waiting(_)) || !self.body.is_empty() || self.close.is_some())
+    }
+
+    /// Whether the lane has nothing more to write and nobody who would bring more.
+    pub(super) fn is_done(&self) -> bool {
+        self.released && self.claims == 0 && self.close.is_none() && self.body.is_empty() && !self.start_waits()
+    }
+
+    pub(super) const fn start_waits(&self) -> bool {
+        matches!(self.start, Start::Waiting(_))
+    }
+
+    /// Drops body bytes and a closing that haven't been claimed.
+    pub(super) fn discard(&mut self) {
+        self.body.clear();
+        self.close = None;
+        self.urgent = false;
+    }
+
+    /// The socket took what was claimed once; gives back what that frees.
+    pub(super) fn wrote(&mut self, bytes: u64) {
+        self.claims -= 1;
+        self.written += bytes;
+        if let Some(extra) = &mut self.extra {
+            extra.keep(self.promised.saturating_sub(self.written + INITIAL_WINDOW));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pieces_are_joined_and_large_ones_are_not_copied() {
+        let mut body = Body::default();
+        let large = Bytes::from(vec![1; COPY_BELOW]);
+        body.push(large.clone());
+        for _ in 0..1000 {
+            body.push(Bytes::from_static(b"x"));
+        }
+        body.push(large.clone());
+        assert_eq!(body.pieces.len(), 3);
+        assert_eq!(body.len(), 2 * COPY_BELOW + 1000);
+        let mut out = Vec::new();
+        assert_eq!(body.take(COPY_BELOW, |piece| out.push(piece)), COPY_BELOW);
+        assert_eq!(out[0].as_ptr(), large.as_ptr());
+        assert_eq!(body.take(10, |piece| out.push(piece)), 10);
+        assert_eq!(out[1], Bytes::from_static(b"xxxxxxxxxx"));
+        assert_eq!(body.take(usize::MAX, |piece| out.push(piece)), 990 + COPY_BELOW);
+        assert!(body.is_empty());
+    }
+}

@@ -1,0 +1,564 @@
+//! What a connection has still to write, and in which order: the pure half of a writer, used by both ends.
+//!
+//! Pushing never blocks and never waits: credit and the bound on refusals make everything fit. A writer claims
+//! frames, at most [`TURN`] bytes at a time, before it hands them to the socket; what is claimed has left, and only
+//! unclaimed frames may be taken out again.
+//!
+//! # Order
+//! 1. Frames of the connection, and refusals.
+//! 2. Acks and errors that overtake, of exchanges whose start has left (or needs none on this way).
+//! 3. Receives and the starts of requests, in the order in which they were decided.
+//! 4. Bodies and their closings, in turn by exchange.
+//!
+//! # Use
+//! - Exchanges: [`Outbox::open`], [`Outbox::start`], [`Outbox::body`], [`Outbox::close`], [`Outbox::abort`],
+//!   [`Outbox::ack`], then [`Outbox::retract`] or [`Outbox::finish`].
+//! - Receives: [`Outbox::start_receive`], [`Outbox::raise_receive`], [`Outbox::end_receive`], [`Outbox::ordered`].
+//! - The connection: [`Outbox::first`], [`Outbox::pong`], [`Outbox::refuse`].
+//! - The writer: [`Outbox::claim`], [`Outbox::written`].
+//! - Memory that was promised: [`Outbox::promise`], [`Outbox::take_progress`].
+
+mod batch;
+mod lane;
+mod lanes;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+pub use batch::Batch;
+pub use lane::{Close, StartFrame, Way};
+use lane::{Lane, Start};
+pub use lanes::LaneKey;
+use lanes::Lanes;
+
+use crate::frame::Frame;
+use crate::header::{Flags, HEADER_LEN, Header};
+use crate::id::{ChannelId, ExchangeId};
+use crate::limits::{COPY_BELOW, INITIAL_WINDOW, PAYLOAD_DEFAULT, REFUSALS_MAX, TURN};
+use crate::metadata::Metadata;
+use crate::rules::Kind;
+
+/// Memory that was promised for a body; gives all of it back when it is dropped.
+pub trait Charge {
+    /// Gives back what is above `bytes`.
+    fn keep(&mut self, bytes: u64);
+}
+
+/// A client promises nothing to others, and so charges nothing.
+impl Charge for () {
+    fn keep(&mut self, _bytes: u64) {}
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Outbox<C = ()> {
+    payload_max: usize,
+    first: VecDeque<Frame>,
+    pong: Option<u64>,
+    /// Bytes of refusals in `first`.
+    refused: usize,
+    hot: VecDeque<LaneKey>,
+    ordered: VecDeque<Ordered>,
+    /// Entries of `ordered` whose lane was taken out.
+    ordered_stale: usize,
+    turn: VecDeque<LaneKey>,
+    lanes: Lanes<C>,
+    /// The absolute count of each receive, as of the last frame claimed.
+    receives: BTreeMap<ChannelId, Receive>,
+    /// Lanes of which frames were claimed, with their bytes of body.
+    claimed: Vec<(LaneKey, u64)>,
+    progress: Vec<(ExchangeId, Way)>,
+}
+
+/// A receive of this side, as far as it has been claimed.
+#[derive(Debug, Default)]
+struct Receive {
+    count: u64,
+    /// A raise for it stands in `ordered`.
+    raise_waits: bool,
+}
+
+#[derive(Debug)]
+enum Ordered {
+    Frame(Frame),
+    Start(LaneKey),
+    Raise(ChannelId),
+}
+
+impl<C> Default for Outbox<C> {
+    fn default() -> Self {
+        Self {
+            payload_max: PAYLOAD_DEFAULT as usize,
+            first: VecDeque::new(),
+            pong: None,
+            refused: 0,
+            hot: VecDeque::new(),
+            ordered: VecDeque::new(),
+            ordered_stale: 0,
+            turn: VecDeque::new(),
+            lanes: Lanes::default(),
+            receives: BTreeMap::new(),
+            claimed: Vec::new(),
+            progress: Vec::new(),
+        }
+    }
+}
+
+impl<C: Charge> Outbox<C> {
+    /// An outbox with nothing in it, which writes payloads of the default length until it is told another.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The longest payload that the peer takes, in bytes.
+    pub fn set_payload_max(&mut self, bytes: u32) {
+        self.payload_max = bytes as usize;
+    }
+
+    // Frames of the connection
+
+    /// Writes a frame of the connection before all else that waits.
+    pub fn first(&mut self, frame: Frame) {
+        self.first.push_back(frame);
+    }
+
+    /// Answers a ping; of several that wait to be answered, the newest is.
+    pub fn pong(&mut self, nonce: u64) {
+        self.pong = Some(nonce);
+    }
+
+    /// Refuses what has no lane. `false` if so many refusals wait that the peer can't be reading.
+    #[must_use]
+    pub fn refuse(&mut self, frame: Frame) -> bool {
+        self.refused += HEADER_LEN + frame.payload.len();
+        self.first.push_back(frame);
+        self.refused <= REFUSALS_MAX
+    }
+
+    // Receives
+
+    /// Writes a frame of a receive, in order with the starts assigned on it.
+    pub fn ordered(&mut self, frame: Frame) {
+        self.ordered.push_back(Ordered::Frame(frame));
+    }
+
+    /// Opens a receive that is ready for `count` requests.
+    pub fn start_receive(&mut self, channel: ChannelId, count: u64, metadata: &Metadata) {
+        self.receives.insert(channel, Receive { count, raise_waits: false });
+        let header = Kind::StartReceive.header().channel(channel).value(count);
+        let payload = crate::frame::StartPayload::join(metadata, &[]);
+        self.ordered(Frame::new(Kind::StartReceive, header, payload));
+    }
+
+    /// Makes an open receive ready for `more` requests than before. Without an open receive, nothing.
+    pub fn raise_receive(&mut self, channel: ChannelId, more: u64) {
+        if let Some(receive) = self.receives.get_mut(&channel) {
+            receive.count += more;
+            if !receive.raise_waits {
+                receive.raise_waits = true;
+                self.ordered.push_back(Ordered::Raise(channel));
+            }
+        }
+    }
+
+    /// Withdraws a receive. Without an open one, nothing.
+    pub fn end_receive(&mut self, channel: ChannelId) {
+        if self.receives.remove(&channel).is_some() {
+            self.ordered(Frame::new(Kind::EndReceive, Kind::EndReceive.header().channel(channel), Bytes::new()));
+        }
+    }
+
+    /// Forgets a receive that the peer closed.
+    pub fn forget_receive(&mut self, channel: ChannelId) {
+        self.receives.remove(&channel);
+    }
+
+    // Exchanges
+
+    /// Opens a lane for one direction of an exchange.
+    pub fn open(&mut self, id: ExchangeId, way: Way) -> LaneKey {
+        self.lanes.insert(Lane::new(id, way))
+    }
+
+    /// Puts the start. That of a request stands in the order of such calls.
+    pub fn start(&mut self, key: LaneKey, start: StartFrame) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        debug_assert!(matches!(lane.start, Start::NotYet), "a lane starts once");
+        lane.start = Start::Waiting(start);
+        match lane.way {
+            Way::Request => self.ordered.push_back(Ordered::Start(key)),
+            Way::Response => self.schedule(key),
+        }
+    }
+
+    /// Puts bytes of the body behind those that were put before.
+    pub fn body(&mut self, key: LaneKey, piece: Bytes) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if lane.close.is_none() && !lane.closed {
+            lane.body.push(piece);
+            self.schedule(key);
+        }
+    }
+
+    /// Closes the direction, behind all that was put before.
+    pub fn close(&mut self, key: LaneKey, close: Close) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if lane.close.is_none() && !lane.closed {
+            lane.close = Some(close);
+            self.schedule(key);
+        }
+    }
+
+    /// Raises a receive by one directly before the lane's closing frame, in the same claim.
+    pub fn raise_at_close(&mut self, key: LaneKey, channel: ChannelId) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.raise = Some(channel);
+        }
+    }
+
+    /// Closes the direction with an error that overtakes and discards what is queued of it. The start of a request
+    /// that still waits is delivered first; that of a response is discarded.
+    pub fn abort(&mut self, key: LaneKey, flags: Flags, payload: Bytes) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if lane.way == Way::Response && lane.closed {
+            return;
+        }
+        lane.discard();
+        if lane.way == Way::Response && lane.start_waits() {
+            lane.start = Start::Left;
+        }
+        lane.ack = None;
+        lane.closed = false;
+        lane.urgent = true;
+        lane.close = Some(Close::Error { flags, payload });
+        self.schedule(key);
+    }
+
+    /// Grants the other direction up to an offset; of several that wait, the highest leaves.
+    pub fn ack(&mut self, key: LaneKey, to: u64) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        lane.ack = Some(lane.ack.map_or(to, |ack| ack.max(to)));
+        self.schedule(key);
+    }
+
+    /// Whether the lane's start has left. `true` for a lane that is gone: nothing of it can be taken back.
+    pub fn has_left(&self, key: LaneKey) -> bool {
+        self.lanes.get(key).is_none_or(|lane| matches!(lane.start, Start::Left))
+    }
+
+    /// Whether the lane's closing frame has been claimed, or the lane is gone.
+    pub fn has_closed(&self, key: LaneKey) -> bool {
+        self.lanes.get(key).is_none_or(|lane| lane.closed)
+    }
+
+    /// Body bytes of the lane that haven't been claimed.
+    pub fn waiting(&self, key: LaneKey) -> usize {
+        self.lanes.get(key).map_or(0, |lane| lane.body.len())
+    }
+
+    /// Takes a lane out whole, if its start hasn't left; whether it did. Otherwise nothing changes.
+    pub fn retract(&mut self, key: LaneKey) -> bool {
+        if self.has_left(key) {
+            return false;
+        }
+        if let Some(lane) = self.lanes.remove(key)
+            && lane.start_waits()
+            && lane.way == Way::Request
+        {
+            self.ordered_stale += 1;
+            self.forget_stale();
+        }
+        true
+    }
+
+    /// Nothing more will be put into the lane: it goes when what it has is written. `admission` is held until then.
+    pub fn finish(&mut self, key: LaneKey, admission: Option<C>) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.released = true;
+            lane.admission = admission;
+            lane.hungry = false;
+            self.settle(key);
+        }
+    }
+
+    /// Throws away what the lane has that hasn't been claimed, and finishes it.
+    pub fn discard(&mut self, key: LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.discard();
+            lane.ack = None;
+            if lane.start_waits() {
+                if lane.way == Way::Request {
+                    self.ordered_stale += 1;
+                }
+                lane.start = Start::Left;
+            }
+            self.finish(key, None);
+            self.forget_stale();
+        }
+    }
+
+    // Memory
+
+    /// Notes that the producer of the lane's body was granted up to `promised`. `reserve` is asked for what that
+    /// takes beyond the initial window and beyond what is held already; where it refuses, nothing changes.
+    pub fn promise(&mut self, key: LaneKey, promised: u64, reserve: impl FnOnce(&mut Option<C>, u64) -> bool) -> bool {
+        let Some(lane) = self.lanes.get_mut(key) else { return false };
+        let beyond = promised.saturating_sub(lane.written + INITIAL_WINDOW);
+        let granted = beyond == 0 || reserve(&mut lane.extra, beyond);
+        if granted {
+            lane.promised = lane.promised.max(promised);
+        }
+        granted
+    }
+
+    /// Body bytes of the lane that the socket took.
+    pub fn body_written(&self, key: LaneKey) -> u64 {
+        self.lanes.get(key).map_or(0, |lane| lane.written)
+    }
+
+    /// Whether the lane's progress is reported by [`Outbox::take_progress`].
+    pub fn set_hungry(&mut self, key: LaneKey, hungry: bool) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.hungry = hungry;
+        }
+    }
+
+    /// The hungry lanes that wrote something since the last call.
+    pub fn take_progress(&mut self) -> Vec<(ExchangeId, Way)> {
+        std::mem::take(&mut self.progress)
+    }
+
+    // The writer
+
+    /// Moves frames into `batch`, about [`TURN`] bytes of them; what is moved has left.
+    pub fn claim(&mut self, batch: &mut Batch) {
+        while batch.len() < TURN {
+            let more =
+                self.claim_first(batch) || self.claim_hot(batch) || self.claim_ordered(batch) || self.claim_turn(batch);
+            if !more {
+                break;
+            }
+        }
+    }
+
+    /// The socket took all that was claimed.
+    pub fn written(&mut self) {
+        for (key, bytes) in std::mem::take(&mut self.claimed) {
+            let Some(lane) = self.lanes.get_mut(key) else { continue };
+            lane.wrote(bytes);
+            if lane.hungry && bytes > 0 {
+                self.progress.push((lane.id, lane.way));
+            }
+            self.settle(key);
+        }
+    }
+
+    /// Whether nothing waits to be claimed.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty()
+            && self.pong.is_none()
+            && self.ordered.len() == self.ordered_stale
+            && !self.hot.iter().any(|key| self.lanes.get(*key).is_some_and(Lane::wants_hot))
+            && !self.turn.iter().any(|key| self.lanes.get(*key).is_some_and(Lane::wants_turn))
+    }
+
+    /// How many lanes there are.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Body bytes that wait to be claimed, of all lanes.
+    pub fn body_waiting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.body.len()).sum()
+    }
+
+    fn claim_first(&mut self, batch: &mut Batch) -> bool {
+        if let Some(frame) = self.first.pop_front() {
+            if self.first.is_empty() {
+                self.refused = 0;
+            }
+            put_frame(batch, &frame);
+            return true;
+        }
+        self.pong.take().is_some_and(|nonce| {
+            batch.put_header(&Kind::Pong.header().value(nonce));
+            true
+        })
+    }
+
+    fn claim_hot(&mut self, batch: &mut Batch) -> bool {
+        let Some(key) = self.hot.pop_front() else { return false };
+        let Some(lane) = self.lanes.get_mut(key) else { return true };
+        lane.in_hot = false;
+        if lane.behind_start() {
+            return true;
+        }
+        if let Some(to) = lane.ack.take().filter(|_| !lane.released) {
+            batch.put_header(&lane.way.kinds().ack.header().exchange(lane.id).value(to));
+        }
+        if lane.urgent
+            && let Some(close) = lane.close.take()
+        {
+            put_close(batch, lane, close);
+            lane.claims += 1;
+            self.claimed.push((key, 0));
+        }
+        true
+    }
+
+    fn claim_ordered(&mut self, batch: &mut Batch) -> bool {
+        match self.ordered.pop_front() {
+            None => return false,
+            Some(Ordered::Frame(frame)) => put_frame(batch, &frame),
+            Some(Ordered::Raise(channel)) => {
+                if let Some(receive) = self.receives.get_mut(&channel).filter(|receive| receive.raise_waits) {
+                    receive.raise_waits = false;
+                    batch.put_header(&Kind::AckReceive.header().channel(channel).value(receive.count));
+                }
+            }
+            Some(Ordered::Start(key)) => {
+                if self.lanes.get(key).is_some_and(Lane::start_waits) {
+                    self.claim_lane(key, batch);
+                } else {
+                    self.ordered_stale -= 1;
+                }
+            }
+        }
+        true
+    }
+
+    fn claim_turn(&mut self, batch: &mut Batch) -> bool {
+        let Some(key) = self.turn.pop_front() else { return false };
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.in_turn = false;
+            if lane.wants_turn() {
+                self.claim_lane(key, batch);
+            }
+        }
+        true
+    }
+
+    /// Claims the next frame of a lane's start, body or closing; puts the lane back into its turn if it has more.
+    fn claim_lane(&mut self, key: LaneKey, batch: &mut Batch) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        let kinds = lane.way.kinds();
+        let starting = match std::mem::replace(&mut lane.start, Start::Left) {
+            Start::Waiting(start) => Some(start),
+            before => {
+                lane.start = before;
+                None
+            }
+        };
+        let before_body = starting.as_ref().map_or(0, |start| 2 + start.metadata.wire_len());
+        // A frame ends with its turn; but a few small frames before it are no reason to cut a full one, and what
+        // would be left of the turn must be worth a header.
+        let room = if batch.len() <= COPY_BELOW { TURN } else { TURN.saturating_sub(batch.len()).max(COPY_BELOW) };
+        let body_len = lane.body.len().min(self.payload_max - before_body).min(room);
+        let drained = body_len == lane.body.len();
+        let is_final = drained
+            && !lane.urgent
+            && (starting.is_some() || body_len > 0)
+            && matches!(&lane.close, Some(Close::End { trailer }) if trailer.is_empty());
+        let closes = is_final || (starting.is_none() && body_len == 0 && lane.close.is_some());
+        if closes && let Some(channel) = lane.raise.take() {
+            put_raise(batch, &mut self.receives, channel);
+        }
+        let final_flag = Flags::FINAL.when(is_final);
+        if let Some(start) = starting {
+            let mut header = kinds.start.header().exchange(lane.id).value(start.value);
+            header.flags |= start.flags | final_flag;
+            header.length = (before_body + body_len) as u32;
+            batch.put_header(&header);
+            batch.put_slice(&(start.metadata.wire_len() as u16).to_be_bytes());
+            batch.put(start.metadata.wire().clone());
+        } else if body_len > 0 {
+            let mut header = kinds.chunk.header().exchange(lane.id).value(lane.offset);
+            header.flags |= final_flag;
+            header.length = body_len as u32;
+            batch.put_header(&header);
+        }
+        lane.offset += lane.body.take(body_len, |piece| batch.put(piece)) as u64;
+        if is_final {
+            lane.close = None;
+            lane.closed = true;
+        } else if closes && let Some(close) = lane.close.take() {
+            put_close(batch, lane, close);
+        }
+        lane.claims += 1;
+        self.claimed.push((key, body_len as u64));
+        self.schedule(key);
+    }
+
+    /// Puts a lane into the queues that it has something for.
+    fn schedule(&mut self, key: LaneKey) {
+        let Some(lane) = self.lanes.get_mut(key) else { return };
+        if lane.wants_hot() && !lane.in_hot {
+            lane.in_hot = true;
+            self.hot.push_back(key);
+        }
+        if lane.wants_turn() && !lane.in_turn {
+            lane.in_turn = true;
+            self.turn.push_back(key);
+        }
+    }
+
+    /// Removes a lane that is done.
+    fn settle(&mut self, key: LaneKey) {
+        if self.lanes.get(key).is_some_and(Lane::is_done) {
+            self.lanes.remove(key);
+        }
+        self.forget_stale();
+    }
+
+    /// Keys of lanes that are gone may not pile up in a queue that isn't claimed from.
+    fn forget_stale(&mut self) {
+        let lanes = &self.lanes;
+        if self.ordered_stale > 32 && self.ordered_stale > self.ordered.len() / 2 {
+            self.ordered.retain(|entry| match entry {
+                Ordered::Start(key) => lanes.get(*key).is_some_and(Lane::start_waits),
+                Ordered::Frame(_) | Ordered::Raise(_) => true,
+            });
+            self.ordered_stale = 0;
+        }
+        for queue in [&mut self.hot, &mut self.turn] {
+            if queue.len() > 32 && queue.len() > 2 * lanes.len() {
+                queue.retain(|key| lanes.get(*key).is_some());
+            }
+        }
+    }
+}
+
+fn put_frame(batch: &mut Batch, frame: &Frame) {
+    batch.put_header(&frame.header);
+    batch.put(frame.payload.clone());
+}
+
+fn put_raise(batch: &mut Batch, receives: &mut BTreeMap<ChannelId, Receive>, channel: ChannelId) {
+    if let Some(receive) = receives.get_mut(&channel) {
+        receive.count += 1;
+        // A raise that waits in the ordered queue says the same count, so it needn't leave any more.
+        receive.raise_waits = false;
+        batch.put_header(&Kind::AckReceive.header().channel(channel).value(receive.count));
+    }
+}
+
+fn put_close<C>(batch: &mut Batch, lane: &mut Lane<C>, close: Close) {
+    let kinds = lane.way.kinds();
+    let (mut header, payload): (Header, Bytes) = match close {
+        Close::End { trailer } => (kinds.end.header().value(lane.offset), trailer),
+        Close::Error { flags, payload } => {
+            let mut header = kinds.error.header();
+            header.flags |= flags;
+            (header, payload)
+        }
+    };
+    header = header.exchange(lane.id);
+    header.length = payload.len() as u32;
+    batch.put_header(&header);
+    batch.put(payload);
+    lane.closed = true;
+}
+
+#[cfg(test)]
+mod tests;
