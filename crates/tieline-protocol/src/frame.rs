@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::error::Code;
 use crate::fault::Violation;
-use crate::header::{Flags, HEADER_LEN, Header};
+use crate::header::{Flags, HEADER_LEN, Header, VERSION};
 use crate::limits::{COPY_BELOW, PAYLOAD_DEFAULT};
 use crate::metadata::{METADATA_MAX, Metadata};
 use crate::rules::{self, Kind, Role};
@@ -112,18 +112,17 @@ impl Decoder {
     /// # Errors
     /// If the bytes are no legal frame. The stream is out of step then; nothing more can be decoded.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Violation> {
-        let (kind, header) = match self.head {
-            Some(head) => head,
-            None => {
-                let Some(bytes) = buffer.first_chunk::<HEADER_LEN>() else {
-                    return self.judge_early(buffer);
-                };
-                let header = Header::decode(bytes);
-                let kind = rules::check(&header, self.from, self.payload_max)?;
-                buffer.advance(HEADER_LEN);
-                self.head = Some((kind, header));
-                (kind, header)
-            }
+        let (kind, header) = if let Some(head) = self.head {
+            head
+        } else {
+            let Some(bytes) = buffer.first_chunk::<HEADER_LEN>() else {
+                return judge_early(buffer).map(|()| None);
+            };
+            let header = Header::decode(bytes);
+            let kind = rules::check(&header, self.from, self.payload_max)?;
+            buffer.advance(HEADER_LEN);
+            self.head = Some((kind, header));
+            (kind, header)
         };
         let length = header.length as usize;
         if buffer.len() < length {
@@ -153,19 +152,16 @@ impl Decoder {
     pub fn is_within_frame(&self, buffer: &BytesMut) -> bool {
         self.head.is_some() || !buffer.is_empty()
     }
+}
 
-    /// Garbage on the port is told so by its first byte, not after 64.
-    fn judge_early(&self, buffer: &BytesMut) -> Result<Option<Frame>, Violation> {
-        match buffer.first() {
-            Some(&version) if version != crate::header::VERSION => Err(Violation::new(
-                Code::UnsupportedVersion,
-                format!(
-                    "the first byte of a frame is its version, {}; this was {version:#04x}",
-                    crate::header::VERSION
-                ),
-            )),
-            _ => Ok(None),
-        }
+/// Garbage on the port is told so by its first byte, not after 64.
+fn judge_early(buffer: &BytesMut) -> Result<(), Violation> {
+    match buffer.first() {
+        Some(&version) if version != VERSION => Err(Violation::new(
+            Code::UnsupportedVersion,
+            format!("the first byte of a frame is its version, {VERSION}; this was {version:#04x}"),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -220,7 +216,7 @@ mod tests {
             cuts in prop::collection::vec(1usize..5000, 1..40),
         ) {
             let frames: Vec<_> = bodies.iter().map(|body| chunk(7, body)).collect();
-            let wire: Vec<u8> = frames.iter().flat_map(|frame| frame.to_bytes()).collect();
+            let wire: Vec<u8> = frames.iter().flat_map(Frame::to_bytes).collect();
             let mut decoder = Decoder::new(Role::Client);
             let mut buffer = BytesMut::new();
             let mut got = Vec::new();

@@ -115,21 +115,25 @@ impl Flags {
     }
 
     /// These flags without `other`.
+    #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
     /// Both sets of flags.
+    #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
     /// The flags that are in both sets.
+    #[must_use]
     pub const fn among(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     /// `self` if `set`, else none.
+    #[must_use]
     pub const fn when(self, set: bool) -> Self {
         if set { self } else { Self::NONE }
     }

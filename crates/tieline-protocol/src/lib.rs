@@ -9,11 +9,12 @@
 //! | [`session`], [`liveness`] | the order of a connection at each end, and whether the peer is alive |
 //! | [`flow`] | credit: what a producer may send, when a consumer grants |
 //! | [`outbox`] | what a connection has still to write, and in which order |
-//! | [`time`] | time as an argument |
+//! | [`arena`], [`pieces`], [`time`] | a store with safe keys; a queue of body bytes; time as an argument |
 //!
 //! `docs/protocol.md` describes the protocol for those who write a client of their own.
 #![forbid(unsafe_code)]
 
+pub mod arena;
 pub mod error;
 pub mod fault;
 pub mod flow;
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod liveness;
 pub mod metadata;
 pub mod outbox;
+pub mod pieces;
 pub mod rules;
 pub mod session;
 pub mod time;

@@ -112,7 +112,7 @@ impl Default for ServerLimits {
             window: WINDOW_DEFAULT,
             requests: 16 * 1024,
             receives: 1024,
-            deadline: Duration::from_secs(24 * 60 * 60),
+            deadline: Duration::from_hours(24),
             ping: PING_AFTER,
         }
     }

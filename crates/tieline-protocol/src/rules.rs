@@ -332,6 +332,65 @@ pub enum State {
     Awaited,
 }
 
+impl State {
+    /// The state's name in documents.
+    pub const fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// What it means, in a sentence.
+    pub const fn sentence(self) -> &'static str {
+        self.words().1
+    }
+
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::BeforeHello => ("before hello", "No hello has come from this client yet."),
+            Self::Connected => ("connected", "The client's hello has come, and no `end` of the connection."),
+            Self::Ended => ("ended", "The client's `end` of the connection has come: it starts nothing more."),
+            Self::NoReceive => ("no receive", "The client has no open receive on the channel."),
+            Self::Receiving => ("receiving", "The client has an open receive on the channel."),
+            Self::Future => ("future", "The request id is above the highest that this connection has started."),
+            Self::Gone => (
+                "gone",
+                "The request id is at or below the highest that this connection has started, and no exchange lives \
+                 under it: it is over, or the id was passed over.",
+            ),
+            Self::Sending => ("sending", "The exchange is live, and its request's body has not been closed."),
+            Self::Sent => ("sent", "The exchange is live, and its request's body has been closed."),
+            Self::Stranger => (
+                "stranger",
+                "The exchange is not assigned to this connection: it never existed, is over, waits, or is somebody \
+                 else's.",
+            ),
+            Self::Handed => (
+                "handed",
+                "The request was handed out to this connection and has left to it; the receiver has not accepted it.",
+            ),
+            Self::Accepted => ("accepted", "The receiver has accepted the request; no response has started."),
+            Self::Responding => ("responding", "The response has started and has not been closed."),
+            Self::NotMine => (
+                "not mine",
+                "The client has no exchange open as its sender under these ids: it is over, or never was.",
+            ),
+            Self::Awaiting => ("awaiting", "The client waits for the response to start."),
+            Self::Answered => ("answered", "The response has started and has not been closed."),
+            Self::NotTaken => ("not taken", "The client has no exchange in its hands as its receiver under these ids."),
+            Self::Taking => ("taking", "The client has the request in its hands, and its body has not been closed."),
+            Self::Taken => ("taken", "The client has the request in its hands, and its body has been closed."),
+            Self::NotReceiving => (
+                "not receiving",
+                "The client has no receive on the channel: it opened none, or each that it opened was closed by the \
+                 server.",
+            ),
+            Self::Awaited => (
+                "awaited",
+                "The client has a receive on the channel that the server has not closed, withdrawn or not.",
+            ),
+        }
+    }
+}
+
 /// What becomes of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Effect {

@@ -1,13 +1,12 @@
 //! One exchange's way out of a connection: its start, its body, its closing, and the ack of the other direction.
 
-use std::collections::VecDeque;
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::header::Flags;
 use crate::id::{ChannelId, ExchangeId};
-use crate::limits::{COPY_BELOW, INITIAL_WINDOW};
+use crate::limits::INITIAL_WINDOW;
 use crate::metadata::Metadata;
+use crate::pieces::Pieces;
 use crate::rules::Kind;
 
 use super::Charge;
@@ -94,81 +93,33 @@ pub(super) enum Start {
     Left,
 }
 
-/// A queue of body bytes that joins small pieces, so that a thousand one-byte pieces cost about a thousand bytes.
-#[derive(Debug, Default)]
-pub(super) struct Body {
-    pieces: VecDeque<Bytes>,
-    tail: BytesMut,
-    len: usize,
-}
-
-impl Body {
-    pub(super) const fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    pub(super) fn push(&mut self, piece: Bytes) {
-        self.len += piece.len();
-        if piece.len() < COPY_BELOW && (self.len > piece.len() || !self.tail.is_empty()) {
-            self.tail.extend_from_slice(&piece);
-        } else if !piece.is_empty() {
-            self.seal();
-            self.pieces.push_back(piece);
-        }
-    }
-
-    fn seal(&mut self) {
-        if !self.tail.is_empty() {
-            self.pieces.push_back(self.tail.split().freeze());
-        }
-    }
-
-    /// Hands at most `limit` bytes to `put`, in pieces; how many.
-    pub(super) fn take(&mut self, limit: usize, mut put: impl FnMut(Bytes)) -> usize {
-        let mut left = limit.min(self.len);
-        let taken = left;
-        self.len -= taken;
-        while left > 0 {
-            if self.pieces.is_empty() {
-                self.seal();
-            }
-            let Some(front) = self.pieces.front_mut() else { break };
-            let piece =
-                if front.len() <= left { self.pieces.pop_front().unwrap_or_default() } else { front.split_to(left) };
-            left -= piece.len();
-            put(piece);
-        }
-        if self.len == 0 {
-            *self = Self::default();
-        }
-        taken
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
+/// Names one receive of a channel; one that is opened there later has another number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Raise {
+    pub(super) channel: ChannelId,
+    pub(super) receive: u64,
 }
 
 /// See the module.
+// The flags are independent of each other: which queue it stands in says nothing about how it was closed.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Debug)]
 pub(super) struct Lane<C> {
     pub(super) id: ExchangeId,
     pub(super) way: Way,
     pub(super) start: Start,
-    pub(super) body: Body,
+    pub(super) body: Pieces,
     /// The offset of the first byte of `body`.
     pub(super) offset: u64,
     pub(super) close: Option<Close>,
     /// The closing overtakes what others queue.
     pub(super) urgent: bool,
-    /// The closing frame was claimed; nothing of the direction follows.
+    /// The closing frame was claimed; nothing of the direction follows, but for one error behind a request's body.
     pub(super) closed: bool,
+    /// An error was claimed: nothing at all follows.
+    pub(super) failed: bool,
     /// The receive whose count rises directly before the closing frame.
-    pub(super) raise: Option<ChannelId>,
+    pub(super) raise: Option<Raise>,
     /// The newest grant for the other direction that hasn't been claimed.
     pub(super) ack: Option<u64>,
     pub(super) in_hot: bool,
@@ -195,11 +146,12 @@ impl<C: Charge> Lane<C> {
             id,
             way,
             start: Start::NotYet,
-            body: Body::default(),
+            body: Pieces::default(),
             offset: 0,
             close: None,
             urgent: false,
             closed: false,
+            failed: false,
             raise: None,
             ack: None,
             in_hot: false,
@@ -217,6 +169,11 @@ impl<C: Charge> Lane<C> {
     /// Whether the rest of the lane must wait for the start in the ordered queue.
     pub(super) const fn behind_start(&self) -> bool {
         matches!(self.way, Way::Request) && !matches!(self.start, Start::Left)
+    }
+
+    /// Whether the frame that ends the exchange on this way was claimed: nothing follows it, not even an ack.
+    pub(super) const fn is_over(&self) -> bool {
+        self.failed || (self.closed && matches!(self.way, Way::Response))
     }
 
     /// Whether an ack or an urgent closing may be claimed.
@@ -254,30 +211,5 @@ impl<C: Charge> Lane<C> {
         if let Some(extra) = &mut self.extra {
             extra.keep(self.promised.saturating_sub(self.written + INITIAL_WINDOW));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_pieces_are_joined_and_large_ones_are_not_copied() {
-        let mut body = Body::default();
-        let large = Bytes::from(vec![1; COPY_BELOW]);
-        body.push(large.clone());
-        for _ in 0..1000 {
-            body.push(Bytes::from_static(b"x"));
-        }
-        body.push(large.clone());
-        assert_eq!(body.pieces.len(), 3);
-        assert_eq!(body.len(), 2 * COPY_BELOW + 1000);
-        let mut out = Vec::new();
-        assert_eq!(body.take(COPY_BELOW, |piece| out.push(piece)), COPY_BELOW);
-        assert_eq!(out[0].as_ptr(), large.as_ptr());
-        assert_eq!(body.take(10, |piece| out.push(piece)), 10);
-        assert_eq!(out[1], Bytes::from_static(b"xxxxxxxxxx"));
-        assert_eq!(body.take(usize::MAX, |piece| out.push(piece)), 990 + COPY_BELOW);
-        assert!(body.is_empty());
     }
 }

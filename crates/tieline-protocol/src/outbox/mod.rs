@@ -5,9 +5,9 @@
 //! unclaimed frames may be taken out again.
 //!
 //! # Order
-//! 1. Frames of the connection, and refusals.
+//! 1. Frames of the connection.
 //! 2. Acks and errors that overtake, of exchanges whose start has left (or needs none on this way).
-//! 3. Receives and the starts of requests, in the order in which they were decided.
+//! 3. Receives, the starts of requests, and refusals, in the order in which they were decided.
 //! 4. Bodies and their closings, in turn by exchange.
 //!
 //! # Use
@@ -28,7 +28,7 @@ use bytes::Bytes;
 
 pub use batch::Batch;
 pub use lane::{Close, StartFrame, Way};
-use lane::{Lane, Start};
+use lane::{Lane, Raise, Start};
 pub use lanes::LaneKey;
 use lanes::Lanes;
 
@@ -41,12 +41,19 @@ use crate::rules::Kind;
 
 /// Memory that was promised for a body; gives all of it back when it is dropped.
 pub trait Charge {
+    /// How much it is, in bytes.
+    fn held(&self) -> u64;
+
     /// Gives back what is above `bytes`.
     fn keep(&mut self, bytes: u64);
 }
 
 /// A client promises nothing to others, and so charges nothing.
 impl Charge for () {
+    fn held(&self) -> u64 {
+        0
+    }
+
     fn keep(&mut self, _bytes: u64) {}
 }
 
@@ -56,7 +63,7 @@ pub struct Outbox<C = ()> {
     payload_max: usize,
     first: VecDeque<Frame>,
     pong: Option<u64>,
-    /// Bytes of refusals in `first`.
+    /// Bytes of refusals in `ordered`.
     refused: usize,
     hot: VecDeque<LaneKey>,
     ordered: VecDeque<Ordered>,
@@ -64,16 +71,21 @@ pub struct Outbox<C = ()> {
     ordered_stale: usize,
     turn: VecDeque<LaneKey>,
     lanes: Lanes<C>,
-    /// The absolute count of each receive, as of the last frame claimed.
+    /// The receives of this side that are open.
     receives: BTreeMap<ChannelId, Receive>,
+    /// How many receives were opened.
+    opened: u64,
     /// Lanes of which frames were claimed, with their bytes of body.
     claimed: Vec<(LaneKey, u64)>,
     progress: Vec<(ExchangeId, Way)>,
 }
 
-/// A receive of this side, as far as it has been claimed.
-#[derive(Debug, Default)]
+/// A receive of this side.
+#[derive(Debug)]
 struct Receive {
+    /// Which one of all that were opened it is, so that a raise of one before it on the channel misses it.
+    number: u64,
+    /// The absolute count, what waits in `ordered` included.
     count: u64,
     /// A raise for it stands in `ordered`.
     raise_waits: bool,
@@ -82,8 +94,9 @@ struct Receive {
 #[derive(Debug)]
 enum Ordered {
     Frame(Frame),
+    Refusal(Frame),
     Start(LaneKey),
-    Raise(ChannelId),
+    Raise(Raise),
 }
 
 impl<C> Default for Outbox<C> {
@@ -99,6 +112,7 @@ impl<C> Default for Outbox<C> {
             turn: VecDeque::new(),
             lanes: Lanes::default(),
             receives: BTreeMap::new(),
+            opened: 0,
             claimed: Vec::new(),
             progress: Vec::new(),
         }
@@ -128,11 +142,12 @@ impl<C: Charge> Outbox<C> {
         self.pong = Some(nonce);
     }
 
-    /// Refuses what has no lane. `false` if so many refusals wait that the peer can't be reading.
+    /// Refuses what has no lane, in order with the starts and the frames of receives. `false` if so many refusals
+    /// wait that the peer can't be reading.
     #[must_use]
     pub fn refuse(&mut self, frame: Frame) -> bool {
         self.refused += HEADER_LEN + frame.payload.len();
-        self.first.push_back(frame);
+        self.ordered.push_back(Ordered::Refusal(frame));
         self.refused <= REFUSALS_MAX
     }
 
@@ -145,7 +160,8 @@ impl<C: Charge> Outbox<C> {
 
     /// Opens a receive that is ready for `count` requests.
     pub fn start_receive(&mut self, channel: ChannelId, count: u64, metadata: &Metadata) {
-        self.receives.insert(channel, Receive { count, raise_waits: false });
+        self.opened += 1;
+        self.receives.insert(channel, Receive { number: self.opened, count, raise_waits: false });
         let header = Kind::StartReceive.header().channel(channel).value(count);
         let payload = crate::frame::StartPayload::join(metadata, &[]);
         self.ordered(Frame::new(Kind::StartReceive, header, payload));
@@ -157,7 +173,7 @@ impl<C: Charge> Outbox<C> {
             receive.count += more;
             if !receive.raise_waits {
                 receive.raise_waits = true;
-                self.ordered.push_back(Ordered::Raise(channel));
+                self.ordered.push_back(Ordered::Raise(Raise { channel, receive: receive.number }));
             }
         }
     }
@@ -210,18 +226,20 @@ impl<C: Charge> Outbox<C> {
         }
     }
 
-    /// Raises a receive by one directly before the lane's closing frame, in the same claim.
+    /// Raises the receive that is open on the channel now by one directly before the lane's closing frame, in the
+    /// same claim. A lane that is discarded, or taken out, raises nothing.
     pub fn raise_at_close(&mut self, key: LaneKey, channel: ChannelId) {
         if let Some(lane) = self.lanes.get_mut(key) {
-            lane.raise = Some(channel);
+            lane.raise = self.receives.get(&channel).map(|receive| Raise { channel, receive: receive.number });
         }
     }
 
     /// Closes the direction with an error that overtakes and discards what is queued of it. The start of a request
-    /// that still waits is delivered first; that of a response is discarded.
+    /// that still waits is delivered first; that of a response is discarded. Behind an error, or the end of a
+    /// response, nothing more is taken.
     pub fn abort(&mut self, key: LaneKey, flags: Flags, payload: Bytes) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
-        if lane.way == Way::Response && lane.closed {
+        if lane.is_over() {
             return;
         }
         lane.discard();
@@ -238,8 +256,10 @@ impl<C: Charge> Outbox<C> {
     /// Grants the other direction up to an offset; of several that wait, the highest leaves.
     pub fn ack(&mut self, key: LaneKey, to: u64) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
-        lane.ack = Some(lane.ack.map_or(to, |ack| ack.max(to)));
-        self.schedule(key);
+        if !lane.is_over() {
+            lane.ack = Some(lane.ack.map_or(to, |ack| ack.max(to)));
+            self.schedule(key);
+        }
     }
 
     /// Whether the lane's start has left. `true` for a lane that is gone: nothing of it can be taken back.
@@ -312,9 +332,11 @@ impl<C: Charge> Outbox<C> {
         granted
     }
 
-    /// Body bytes of the lane that the socket took.
-    pub fn body_written(&self, key: LaneKey) -> u64 {
-        self.lanes.get(key).map_or(0, |lane| lane.written)
+    /// The offset up to which the producer can be granted without reserving more than is held.
+    pub fn covered(&self, key: LaneKey) -> u64 {
+        self.lanes
+            .get(key)
+            .map_or(0, |lane| lane.written + INITIAL_WINDOW + lane.extra.as_ref().map_or(0, Charge::held))
     }
 
     /// Whether the lane's progress is reported by [`Outbox::take_progress`].
@@ -375,9 +397,6 @@ impl<C: Charge> Outbox<C> {
 
     fn claim_first(&mut self, batch: &mut Batch) -> bool {
         if let Some(frame) = self.first.pop_front() {
-            if self.first.is_empty() {
-                self.refused = 0;
-            }
             put_frame(batch, &frame);
             return true;
         }
@@ -400,6 +419,9 @@ impl<C: Charge> Outbox<C> {
         if lane.urgent
             && let Some(close) = lane.close.take()
         {
+            if let Some(raise) = lane.raise.take() {
+                put_raise(batch, &mut self.receives, raise);
+            }
             put_close(batch, lane, close);
             lane.claims += 1;
             self.claimed.push((key, 0));
@@ -411,10 +433,14 @@ impl<C: Charge> Outbox<C> {
         match self.ordered.pop_front() {
             None => return false,
             Some(Ordered::Frame(frame)) => put_frame(batch, &frame),
-            Some(Ordered::Raise(channel)) => {
-                if let Some(receive) = self.receives.get_mut(&channel).filter(|receive| receive.raise_waits) {
+            Some(Ordered::Refusal(frame)) => {
+                self.refused -= HEADER_LEN + frame.payload.len();
+                put_frame(batch, &frame);
+            }
+            Some(Ordered::Raise(raise)) => {
+                if let Some(receive) = receive_of(&mut self.receives, raise).filter(|receive| receive.raise_waits) {
                     receive.raise_waits = false;
-                    batch.put_header(&Kind::AckReceive.header().channel(channel).value(receive.count));
+                    batch.put_header(&Kind::AckReceive.header().channel(raise.channel).value(receive.count));
                 }
             }
             Some(Ordered::Start(key)) => {
@@ -461,8 +487,8 @@ impl<C: Charge> Outbox<C> {
             && (starting.is_some() || body_len > 0)
             && matches!(&lane.close, Some(Close::End { trailer }) if trailer.is_empty());
         let closes = is_final || (starting.is_none() && body_len == 0 && lane.close.is_some());
-        if closes && let Some(channel) = lane.raise.take() {
-            put_raise(batch, &mut self.receives, channel);
+        if closes && let Some(raise) = lane.raise.take() {
+            put_raise(batch, &mut self.receives, raise);
         }
         let final_flag = Flags::FINAL.when(is_final);
         if let Some(start) = starting {
@@ -517,7 +543,7 @@ impl<C: Charge> Outbox<C> {
         if self.ordered_stale > 32 && self.ordered_stale > self.ordered.len() / 2 {
             self.ordered.retain(|entry| match entry {
                 Ordered::Start(key) => lanes.get(*key).is_some_and(Lane::start_waits),
-                Ordered::Frame(_) | Ordered::Raise(_) => true,
+                Ordered::Frame(_) | Ordered::Refusal(_) | Ordered::Raise(_) => true,
             });
             self.ordered_stale = 0;
         }
@@ -534,12 +560,17 @@ fn put_frame(batch: &mut Batch, frame: &Frame) {
     batch.put(frame.payload.clone());
 }
 
-fn put_raise(batch: &mut Batch, receives: &mut BTreeMap<ChannelId, Receive>, channel: ChannelId) {
-    if let Some(receive) = receives.get_mut(&channel) {
+/// The receive that a raise is for, if it is still open.
+fn receive_of(receives: &mut BTreeMap<ChannelId, Receive>, raise: Raise) -> Option<&mut Receive> {
+    receives.get_mut(&raise.channel).filter(|receive| receive.number == raise.receive)
+}
+
+fn put_raise(batch: &mut Batch, receives: &mut BTreeMap<ChannelId, Receive>, raise: Raise) {
+    if let Some(receive) = receive_of(receives, raise) {
         receive.count += 1;
         // A raise that waits in the ordered queue says the same count, so it needn't leave any more.
         receive.raise_waits = false;
-        batch.put_header(&Kind::AckReceive.header().channel(channel).value(receive.count));
+        batch.put_header(&Kind::AckReceive.header().channel(raise.channel).value(receive.count));
     }
 }
 
@@ -550,6 +581,7 @@ fn put_close<C>(batch: &mut Batch, lane: &mut Lane<C>, close: Close) {
         Close::Error { flags, payload } => {
             let mut header = kinds.error.header();
             header.flags |= flags;
+            lane.failed = true;
             (header, payload)
         }
     };

@@ -1,0 +1,272 @@
+//! Memory that the server has promised: one budget for all, an account for each connection.
+//!
+//! What is promised is charged, not what has come: a peer that was granted a window may fill it at any moment. A
+//! [`Reservation`] gives back what it holds when it is dropped, so whatever way an exchange ends, nothing leaks.
+//!
+//! The counters are shared by the shards of a server, hence atomic; each stands alone, so the order of operations
+//! on different ones doesn't matter.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
+use tieline_protocol::outbox::Charge;
+
+/// What admitting one exchange reserves, in bytes: both initial windows and its overhead.
+pub const ADMISSION: u64 = 2 * INITIAL_WINDOW + EXCHANGE_OVERHEAD;
+
+/// The admissions that any connection may hold, however little is free.
+pub const SHARE_MIN: u64 = 64;
+
+/// All memory that may be promised, and how much is.
+#[derive(Debug)]
+pub struct Budget {
+    total: u64,
+    held: AtomicU64,
+    /// Cores in which a grant waits for memory; as long as there is one, what is given back is to be reported.
+    wanted_by: AtomicU64,
+    /// Something was given back since somebody was refused.
+    freed: AtomicBool,
+}
+
+impl Budget {
+    /// A budget of `total` bytes.
+    pub fn new(total: u64) -> Arc<Self> {
+        Arc::new(Self { total, held: AtomicU64::new(0), wanted_by: AtomicU64::new(0), freed: AtomicBool::new(false) })
+    }
+
+    /// Bytes that may be promised in all.
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Bytes that are promised.
+    pub fn held(&self) -> u64 {
+        self.held.load(Relaxed)
+    }
+
+    /// Whether memory came free that somebody waits for; says so once.
+    pub fn take_freed(&self) -> bool {
+        self.freed.load(Relaxed) && self.freed.swap(false, Relaxed)
+    }
+
+    /// A core begins to wait for memory, or waits no more.
+    pub(crate) fn want(&self, begins: bool) {
+        if begins {
+            self.wanted_by.fetch_add(1, Relaxed);
+        } else {
+            self.wanted_by.fetch_sub(1, Relaxed);
+        }
+    }
+
+    fn release(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Relaxed);
+        if bytes > 0 && self.wanted_by.load(Relaxed) > 0 {
+            self.freed.store(true, Relaxed);
+        }
+    }
+}
+
+/// What one connection holds of the budget, and what it has under way.
+#[derive(Debug)]
+pub struct Account {
+    budget: Arc<Budget>,
+    held: AtomicU64,
+    /// Requests that it opened and that aren't over.
+    pub(crate) opened: AtomicU64,
+    /// Exchanges that it has a part in, and receives that are open.
+    pub(crate) engaged: AtomicU64,
+    /// Bytes of body that may still come late without being held against it.
+    late_bytes: AtomicU64,
+    /// Frames that may still come late without being held against it.
+    late_frames: AtomicU64,
+    /// What is held against it.
+    strikes: AtomicU64,
+    late_total: AtomicU64,
+}
+
+impl Account {
+    /// The account of a new connection.
+    pub fn new(budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            held: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            engaged: AtomicU64::new(0),
+            late_bytes: AtomicU64::new(0),
+            late_frames: AtomicU64::new(0),
+            strikes: AtomicU64::new(0),
+            late_total: AtomicU64::new(0),
+        })
+    }
+
+    /// Bytes that it holds of the budget.
+    pub fn held(&self) -> u64 {
+        self.held.load(Relaxed)
+    }
+
+    /// Requests that it opened and that aren't over.
+    pub fn requests(&self) -> u64 {
+        self.opened.load(Relaxed)
+    }
+
+    /// Whether it has nothing under way: no exchange on either side, no receive.
+    pub fn is_quiet(&self) -> bool {
+        self.engaged.load(Relaxed) == 0
+    }
+
+    /// What was held against it since the last call: refused, cancelled early and late frames.
+    pub fn take_strikes(&self) -> u64 {
+        if self.strikes.load(Relaxed) == 0 { 0 } else { self.strikes.swap(0, Relaxed) }
+    }
+
+    /// Frames that came late and were dropped, in all.
+    pub fn late_frames(&self) -> u64 {
+        self.late_total.load(Relaxed)
+    }
+
+    /// A frame came late. It is held against the connection only beyond what its ended exchanges allow for.
+    pub fn late(&self, body_bytes: u64) {
+        self.late_total.fetch_add(1, Relaxed);
+        let purse = if body_bytes > 0 { &self.late_bytes } else { &self.late_frames };
+        let price = body_bytes.max(1);
+        let paid = purse.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(price)).is_ok();
+        if !paid {
+            self.strike();
+        }
+    }
+
+    pub(crate) fn strike(&self) {
+        self.strikes.fetch_add(1, Relaxed);
+    }
+
+    /// It went so far that it must be closed.
+    pub(crate) fn strike_out(&self) {
+        self.strikes.fetch_add(crate::flood::FLOOD_BURST + 1, Relaxed);
+    }
+
+    /// An exchange ended that the other side may not know of yet: the credit it had, two acks a direction and one
+    /// closing frame may still come.
+    pub(crate) fn allow_late(&self, credit: u64) {
+        self.late_bytes.fetch_add(credit, Relaxed);
+        self.late_frames.fetch_add(5, Relaxed);
+    }
+
+    /// The most that this connection may hold now, beside what it holds: its share of what is free.
+    pub(crate) fn available(&self) -> u64 {
+        let free = self.budget.total.saturating_sub(self.budget.held());
+        let share = (free / 4).max(SHARE_MIN * ADMISSION);
+        share.saturating_sub(self.held()).min(free)
+    }
+
+    /// Reserves bytes, or nothing at all.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
+        if bytes > self.available() {
+            return None;
+        }
+        let total = self.budget.total;
+        let fits = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= total);
+        self.budget.held.fetch_update(Relaxed, Relaxed, fits).ok()?;
+        self.held.fetch_add(bytes, Relaxed);
+        Some(Reservation { account: Arc::clone(self), bytes })
+    }
+}
+
+/// Bytes that are held of the budget until this is dropped.
+#[derive(Debug)]
+pub struct Reservation {
+    account: Arc<Account>,
+    bytes: u64,
+}
+
+impl Reservation {
+    /// How many.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes over what another holds.
+    pub(crate) fn absorb(&mut self, mut other: Self) {
+        debug_assert!(Arc::ptr_eq(&self.account, &other.account));
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+}
+
+impl Charge for Reservation {
+    fn held(&self) -> u64 {
+        self.bytes
+    }
+
+    fn keep(&mut self, bytes: u64) {
+        let surplus = self.bytes.saturating_sub(bytes);
+        if surplus > 0 {
+            self.bytes -= surplus;
+            self.account.held.fetch_sub(surplus, Relaxed);
+            self.account.budget.release(surplus);
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.keep(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_is_given_back() {
+        let budget = Budget::new(1 << 20);
+        let account = Account::new(Arc::clone(&budget));
+        let mut first = account.reserve(1000).unwrap();
+        let second = account.reserve(500).unwrap();
+        first.absorb(second);
+        assert_eq!((first.bytes(), budget.held(), account.held()), (1500, 1500, 1500));
+        first.keep(400);
+        assert_eq!((budget.held(), account.held()), (400, 400));
+        drop(first);
+        assert_eq!((budget.held(), account.held()), (0, 0));
+    }
+
+    #[test]
+    fn one_connection_cannot_take_the_share_of_the_rest() {
+        let budget = Budget::new(1000 * ADMISSION);
+        let greedy = Account::new(Arc::clone(&budget));
+        let held: Vec<_> = std::iter::from_fn(|| greedy.reserve(ADMISSION)).collect();
+        assert_eq!(held.len(), 200, "x = (1000 - x) / 4");
+        let modest = Account::new(budget);
+        assert!(modest.reserve(ADMISSION).is_some());
+    }
+
+    #[test]
+    fn the_budget_is_never_exceeded() {
+        let budget = Budget::new(10 * ADMISSION);
+        let accounts: Vec<_> = (0..4).map(|_| Account::new(Arc::clone(&budget))).collect();
+        let held: Vec<_> =
+            accounts.iter().flat_map(|account| std::iter::from_fn(|| account.reserve(ADMISSION))).collect();
+        assert_eq!(held.len(), 10);
+        budget.want(true);
+        drop(held);
+        assert!(budget.take_freed());
+        assert!(!budget.take_freed(), "once");
+    }
+
+    #[test]
+    fn late_frames_are_held_against_a_connection_only_beyond_its_allowance() {
+        let account = Account::new(Budget::new(0));
+        account.allow_late(10);
+        account.late(6);
+        account.late(4);
+        for _ in 0..5 {
+            account.late(0);
+        }
+        assert_eq!(account.take_strikes(), 0);
+        account.late(1);
+        account.late(0);
+        assert_eq!(account.take_strikes(), 2);
+        assert_eq!(account.late_frames(), 9);
+    }
+}

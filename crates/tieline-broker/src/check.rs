@@ -1,0 +1,98 @@
+//! The invariants of the core as formulas that run: after every step in tests and simulations.
+
+use std::collections::BTreeMap;
+
+use tieline_protocol::limits::INITIAL_WINDOW;
+
+use crate::channel::Channel;
+use crate::core::Core;
+use crate::exchange::{Exchange, Slot, Stage};
+use crate::port::Port;
+
+impl<P: Port> Core<P> {
+    /// Asserts every invariant that can be seen from the core's state.
+    ///
+    /// # Panics
+    /// If one doesn't hold.
+    pub fn check(&self) {
+        assert_eq!(self.index.len(), self.exchanges.len(), "the index names every exchange");
+        assert_eq!(self.timers.len(), self.exchanges.len(), "every exchange has one timer");
+        assert!(self.budget.held() <= self.budget.total(), "what is promised never exceeds the budget");
+        let mut busy: BTreeMap<_, u64> = BTreeMap::new();
+        let mut waiting: BTreeMap<_, usize> = BTreeMap::new();
+        for (slot, x) in self.exchanges.iter() {
+            self.check_exchange(slot, x);
+            if x.hand_out().is_some() {
+                *busy.entry(x.id.channel).or_default() += 1;
+            } else {
+                *waiting.entry(x.id.channel).or_default() += 1;
+            }
+        }
+        for (id, channel) in &self.channels {
+            assert!(!channel.is_unused(), "a channel that nothing needs is forgotten");
+            // Invariant 7.
+            assert!(
+                channel.waiting.is_empty() || channel.ready.is_empty(),
+                "a request waits while a receiver is ready on {id}"
+            );
+            assert_eq!(channel.busy, busy.remove(id).unwrap_or(0), "busy counts the requests in hands");
+            assert_eq!(channel.waiting.len(), waiting.remove(id).unwrap_or(0), "who isn't in hands stands in line");
+        }
+        assert!(busy.is_empty() && waiting.is_empty(), "every exchange's channel is known");
+        self.check_conns();
+        for (consumer, (slot, _)) in self.hungry.iter() {
+            assert!(self.exchanges.get(*slot).is_some(), "{consumer:?} waits for memory for a request that is over");
+        }
+    }
+
+    fn check_exchange(&self, slot: Slot, x: &Exchange) {
+        assert_eq!(self.index.get(&x.id), Some(&slot));
+        assert!(self.timers.contains(&(x.timer, slot)));
+        assert!(x.admission.is_some(), "an open exchange holds its admission");
+        assert!(x.request.arrived() <= x.request.granted(), "invariant 6, request");
+        if let Some(kept) = &x.kept {
+            assert!(kept.body.len() as u64 <= INITIAL_WINDOW, "at most an initial window is kept");
+            assert_eq!(kept.body.len() as u64, x.request.arrived(), "what may be handed out again is kept whole");
+        }
+        match x.stage {
+            Stage::Waiting(ticket) => {
+                assert!(ticket.is_some() && x.kept.is_some() && x.response.is_none());
+                assert!(x.request.granted() <= INITIAL_WINDOW, "a request that waits was granted nothing more");
+            }
+            Stage::Handed(_) => assert!(x.response.is_none() && x.kept.is_some()),
+            Stage::Accepted(_) => assert!(x.response.is_none()),
+            Stage::Responding(_) => {
+                assert!(x.response.is_some_and(|response| response.arrived() <= response.granted()), "invariant 6");
+                assert!(x.kept.is_none());
+            }
+        }
+        // Invariant 1 and 8: one opener, at most one receiver, both known and both knowing.
+        assert!(self.conns.get(&x.opener).is_some_and(|conn| conn.opened.contains(&slot)));
+        for (key, conn) in &self.conns {
+            let is_receiver = x.hand_out().is_some_and(|to| to.receiver == *key);
+            assert_eq!(conn.assigned.contains(&slot), is_receiver);
+        }
+    }
+
+    fn check_conns(&self) {
+        let mut receives: BTreeMap<_, usize> = BTreeMap::new();
+        for (key, conn) in &self.conns {
+            for (id, receive) in &conn.receives {
+                assert!(receive.used <= receive.count, "a readiness is used once");
+                assert_eq!(receive.is_ready(), receive.turn.is_some(), "who is ready has a turn");
+                *receives.entry(*id).or_default() += 1;
+                if let Some(turn) = receive.turn {
+                    assert_eq!(self.channels.get(id).and_then(|channel| channel.ready.get(&turn)), Some(key));
+                }
+            }
+            for slot in conn.opened.iter().chain(&conn.assigned) {
+                assert!(self.exchanges.get(*slot).is_some(), "nothing is left of an exchange that is over");
+            }
+        }
+        for (id, Channel { receives: counted, ready, .. }) in &self.channels {
+            assert_eq!(*counted, receives.remove(id).unwrap_or(0));
+            assert!(ready.len() <= *counted);
+        }
+        assert!(receives.is_empty());
+    }
+}

@@ -1,0 +1,186 @@
+//! All the ways in which an exchange ends, and what each side is told.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use tieline_protocol::limits::INITIAL_WINDOW;
+use tieline_protocol::outbox::{Close, Way};
+use tieline_protocol::{Code, Fault, Flags, Time, Violation};
+
+use crate::assigning::Unfinished;
+use crate::core::{Conn, Core};
+use crate::exchange::{Slot, Stage};
+use crate::port::{ConnKey, Port};
+
+impl<P: Port> Core<P> {
+    /// The receiver closed the response, in good order or with its program's error. It is told nothing more.
+    pub(crate) fn complete(&mut self, slot: Slot, close: Close) {
+        let Some(x) = self.exchanges.get_mut(slot) else { return };
+        let (opener, lane, admission) = (x.opener, x.opener_lane, x.admission.take());
+        self.outbox(opener, |o| {
+            o.close(lane, close);
+            o.finish(lane, admission);
+        });
+        if let Some(to) = self.detach(slot) {
+            self.outbox(to.receiver, |o| o.discard(to.lane));
+        }
+        self.retire(slot);
+    }
+
+    /// Ends an exchange otherwise: the opener gets one error, UNSTARTED if that is certain, and so does a receiver
+    /// that was given any of it. `None` for an opener that is gone.
+    pub(crate) fn end_exchange(&mut self, now: Time, slot: Slot, to_opener: Option<Fault>, to_receiver: &Fault) {
+        let taken_back = self.take_back(slot);
+        if let Some(to) = self.detach(slot) {
+            if let Some(x) = self.exchanges.get_mut(slot) {
+                x.maybe_seen = true;
+            }
+            self.outbox(to.receiver, |o| {
+                o.abort(to.lane, Flags::NONE, to_receiver.encode());
+                o.finish(to.lane, None);
+            });
+        }
+        let Some(x) = self.exchanges.get_mut(slot) else { return };
+        let (opener, lane, channel) = (x.opener, x.opener_lane, x.id.channel);
+        let (flags, admission) = (Flags::UNSTARTED.when(!x.maybe_seen), x.admission.take());
+        if let Some(fault) = to_opener {
+            self.outbox(opener, |o| {
+                o.abort(lane, flags, fault.encode());
+                o.finish(lane, admission);
+            });
+        } else {
+            drop(admission);
+        }
+        self.retire(slot);
+        if taken_back {
+            self.match_channel(now, channel);
+        }
+    }
+
+    /// The opener broke a rule of its exchange: it is told which, its receiver that the sender is lost.
+    pub(crate) fn fail_by_opener(&mut self, now: Time, slot: Slot, violation: &Violation) {
+        let fault = Fault::because(Code::SenderLost, "the sender broke the rules of the protocol");
+        self.end_exchange(now, slot, Some(violation.fault()), &fault);
+    }
+
+    /// The receiver broke a rule of its exchange: it is told which, the sender that the receiver is lost.
+    pub(crate) fn fail_by_receiver(&mut self, now: Time, slot: Slot, violation: &Violation) {
+        let fault = Fault::because(Code::ReceiverLost, "the receiver broke the rules of the protocol");
+        self.end_exchange(now, slot, Some(fault), &violation.fault());
+    }
+
+    /// Ends what is due.
+    pub fn expire(&mut self, now: Time) {
+        while let Some(&(due, slot)) = self.timers.first() {
+            if due > now {
+                break;
+            }
+            self.expire_one(now, slot);
+        }
+    }
+
+    /// The timer of an exchange is due: for its wait, or for its deadline.
+    pub(crate) fn expire_one(&mut self, now: Time, slot: Slot) {
+        let Some(x) = self.exchanges.get_mut(slot) else { return };
+        if x.deadline <= now {
+            let fault = Fault::new(Code::DeadlineExceeded);
+            return self.end_exchange(now, slot, Some(fault.clone()), &fault);
+        }
+        let waiting = matches!(x.stage, Stage::Waiting(_));
+        let channel = x.id.channel;
+        if waiting {
+            self.expire_waiting(now, slot);
+        } else if self.take_back(slot) {
+            self.expire_waiting(now, slot);
+            self.match_channel(now, channel);
+        } else {
+            // It has left to a receiver in time; from now on only the deadline counts.
+            if let Some(x) = self.exchanges.get_mut(slot) {
+                x.wait_until = None;
+            }
+            self.rearm(slot);
+        }
+    }
+
+    /// Ends a request that nobody has, for its wait or its deadline.
+    pub(crate) fn expire_waiting(&mut self, now: Time, slot: Slot) {
+        let Some(x) = self.exchanges.get(slot) else { return };
+        let code = if x.deadline <= now { Code::DeadlineExceeded } else { Code::WaitLimit };
+        self.end_exchange(now, slot, Some(Fault::new(code)), &Fault::new(code));
+    }
+
+    /// A connection is gone. What it opened ends; what it was assigned is handed on, or ends; its receives are
+    /// forgotten.
+    pub fn disconnect(&mut self, now: Time, conn: ConnKey) {
+        let Some(record) = self.conns.remove(&conn) else { return };
+        for (channel, receive) in &record.receives {
+            self.forget_receive(*channel, receive);
+        }
+        let lost = Fault::new(Code::SenderLost);
+        for slot in &record.opened {
+            if record.assigned.contains(slot) {
+                self.detach(*slot);
+            }
+            self.end_exchange(now, *slot, None, &lost);
+        }
+        self.hand_on_all(now, &record);
+    }
+
+    /// Hands on what a lost receiver had, the oldest to the front.
+    fn hand_on_all(&mut self, now: Time, record: &Conn<P>) {
+        let mut assigned: Vec<_> = record
+            .assigned
+            .iter()
+            .filter_map(|slot| self.exchanges.get(*slot).map(|x| (x.id.request, *slot)))
+            .collect();
+        assigned.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, slot) in assigned {
+            let Some(to) = self.detach(slot) else { continue };
+            let left = record.port.with(|o| o.has_left(to.lane));
+            self.hand_on(now, slot, if left { Unfinished::Lost } else { Unfinished::LostUnsent });
+        }
+    }
+
+    /// Takes no more requests and no more receives, and ends what waits. What receivers have goes on.
+    pub fn drain(&mut self, now: Time) {
+        self.draining = true;
+        let mut conns: Vec<_> = self.conns.keys().copied().collect();
+        conns.sort_unstable();
+        for conn in conns {
+            self.end_connection(conn);
+        }
+        let mut channels: Vec<_> = self.channels.keys().copied().collect();
+        channels.sort_unstable();
+        let fault = Fault::new(Code::ShuttingDown);
+        for channel in channels {
+            while let Some((_, &slot)) = self.channels.get(&channel).and_then(|channel| channel.waiting.peek()) {
+                self.end_exchange(now, slot, Some(fault.clone()), &fault);
+            }
+        }
+    }
+
+    /// Whether [`Core::drain`] was called.
+    pub const fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Leaves nothing of an exchange that is detached from its receiver.
+    fn retire(&mut self, slot: Slot) {
+        self.sate(slot, Way::Request);
+        self.sate(slot, Way::Response);
+        let Some(x) = self.exchanges.remove(slot) else { return };
+        self.index.remove(&x.id);
+        self.timers.remove(&(x.timer, slot));
+        if let Stage::Waiting(Some(ticket)) = x.stage
+            && let Some(channel) = self.channels.get_mut(&x.id.channel)
+        {
+            channel.waiting.remove(x.opener, ticket);
+        }
+        if let Some(conn) = self.conns.get_mut(&x.opener) {
+            conn.opened.remove(&slot);
+            conn.account.opened.fetch_sub(1, Relaxed);
+            conn.account.engaged.fetch_sub(1, Relaxed);
+            conn.account.allow_late(x.request_credit().min(self.config.window + INITIAL_WINDOW));
+        }
+        self.tidy_channel(x.id.channel);
+    }
+}

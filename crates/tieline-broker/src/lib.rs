@@ -1,0 +1,42 @@
+//! Tieline's routing core: an event and the present time go in, frames for connections come out.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `core` | the state, and the methods for a driver: begin with [`Core`] |
+//! | `opening`, `requesting`, `responding`, `receiving` | what each frame does |
+//! | `assigning` | requests and ready receivers meet; return and hand-over |
+//! | `granting` | credit is passed on as far as memory can be reserved |
+//! | `ending` | all the ways in which an exchange ends |
+//! | `exchange`, `channel`, `turns` | what there is: requests, channels and receives, queues in turn |
+//! | `budget`, `flood` | memory that was promised; a bound on what costs the server and not the peer |
+//! | `port`, `config` | the connections' outboxes as the core sees them; what can be set |
+//! | `check` | the invariants as formulas that run |
+//!
+//! The crate reads no clock, draws no random number, opens no socket and starts no thread; `clippy.toml` and a test
+//! keep it so.
+#![forbid(unsafe_code)]
+
+mod assigning;
+mod budget;
+mod channel;
+mod check;
+mod config;
+mod core;
+mod ending;
+mod exchange;
+mod flood;
+mod granting;
+mod keyed;
+mod opening;
+mod port;
+mod receiving;
+mod requesting;
+mod responding;
+mod turns;
+
+pub use budget::{ADMISSION, Account, Budget, Reservation, SHARE_MIN};
+pub use config::{CHANNEL_PLACES_DEFAULT, CoreConfig};
+pub use core::{Core, Counts};
+pub use flood::{FLOOD_BURST, FLOOD_RATE, FloodMeter};
+pub use opening::PLACES_MIN;
+pub use port::{ConnKey, Port};

@@ -1,0 +1,197 @@
+//! A request comes: it is admitted and handed out or made to wait, or it is refused.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tieline_protocol::flow::Inbound;
+use tieline_protocol::id::CHANNEL_NAME_MAX;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
+use tieline_protocol::outbox::{Close, Way};
+use tieline_protocol::{
+    ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, StartLimits, StartPayload, Time, Violation,
+};
+
+use crate::budget::ADMISSION;
+use crate::core::Core;
+use crate::exchange::{Exchange, Grant, Kept, Slot, Stage};
+use crate::port::{ConnKey, Port};
+
+/// Places of a channel that any connection may hold, however few are free.
+pub const PLACES_MIN: usize = 64;
+
+/// What a refused sender is told to wait before it tries again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl<P: Port> Core<P> {
+    pub(crate) fn open_request(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
+        let start = StartPayload::split(&frame.payload)?;
+        match self.admit(now, conn, frame, start) {
+            Ok(()) => {}
+            Err(fault) => self.refuse_request(conn, frame.header.exchange_id(), &fault),
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, now: Time, conn: ConnKey, frame: &Frame, start: StartPayload) -> Result<(), Fault> {
+        let id = frame.header.exchange_id();
+        if self.draining {
+            return Err(Fault::new(Code::ShuttingDown));
+        }
+        self.check_channel_name(id.channel, &start.metadata)?;
+        let Some(account) = self.account(conn).cloned() else { return Err(Fault::new(Code::Internal)) };
+        if account.requests() >= self.config.requests {
+            let message =
+                format!("{} requests are in flight on this connection, as many as it may have", account.requests());
+            return Err(Fault::because(Code::TooManyInFlight, message));
+        }
+        let credit = initial_credit(start.metadata.wire_len());
+        let mut request = Inbound::new(credit);
+        request.data(0, start.body.len()).map_err(|violation| violation.fault())?;
+        self.check_place(conn, id.channel, frame.has(Flags::NO_WAIT))?;
+        let Some(admission) = account.reserve(ADMISSION) else {
+            return Err(later(Fault::new(Code::Overloaded)));
+        };
+
+        let closed = frame.has(Flags::FINAL);
+        if closed {
+            request.close(None).map_err(|violation| violation.fault())?;
+        }
+        let mut kept = Kept { close: closed.then(|| Close::End { trailer: Bytes::new() }), ..Kept::default() };
+        kept.body.push(start.body);
+        let (wait_until, deadline) = self.limits(now, StartLimits::from_value(frame.header.value));
+        let Some(opener_lane) = self.outbox(conn, |o| o.open(id, Way::Response)) else {
+            return Err(Fault::new(Code::Internal));
+        };
+        account.opened.fetch_add(1, Relaxed);
+        account.engaged.fetch_add(1, Relaxed);
+        let mut x = Exchange {
+            id,
+            opener: conn,
+            opener_lane,
+            metadata: start.metadata,
+            no_wait: frame.has(Flags::NO_WAIT),
+            idempotent: frame.has(Flags::IDEMPOTENT),
+            stage: Stage::Waiting(None),
+            wait_until,
+            deadline,
+            timer: deadline,
+            hand_outs: 0,
+            maybe_seen: false,
+            returned_by: Vec::new(),
+            request,
+            request_grant: Grant { wanted: credit, hungry: None },
+            kept: Some(kept),
+            response: None,
+            response_grant: Grant::default(),
+            response_granted: 0,
+            admission: Some(admission),
+        };
+        x.timer = x.due();
+        let timer = x.timer;
+        let slot = self.exchanges.insert(x);
+        self.index.insert(id, slot);
+        self.timers.insert((timer, slot));
+        if let Some(conn) = self.conns.get_mut(&conn) {
+            conn.opened.insert(slot);
+        }
+        self.place(now, conn, id.channel, slot);
+        Ok(())
+    }
+
+    /// Hands a new request out, or puts it at the back of its sender's line.
+    fn place(&mut self, now: Time, conn: ConnKey, channel: ChannelId, slot: Slot) {
+        let entry = self.channels.entry(channel).or_default();
+        if let Some(receiver) = entry.next_ready(&[]) {
+            self.hand_out(now, slot, receiver);
+        } else {
+            let ticket = entry.waiting.push_back(conn, slot);
+            if let Some(x) = self.exchanges.get_mut(slot) {
+                x.stage = Stage::Waiting(Some(ticket));
+            }
+        }
+    }
+
+    /// Whether the request may go to the channel: to a ready receiver, or to a place.
+    fn check_place(&self, conn: ConnKey, channel: ChannelId, no_wait: bool) -> Result<(), Fault> {
+        let channel = self.channels.get(&channel);
+        if channel.is_some_and(|channel| !channel.ready.is_empty()) {
+            return Ok(());
+        }
+        if no_wait {
+            let busy = channel.map_or(0, |channel| channel.busy);
+            return Err(Fault::because(Code::NoReceiver, "no receiver is ready").with_receivers(0, busy));
+        }
+        let Some(channel) = channel else { return Ok(()) };
+        let free = self.config.channel_places.saturating_sub(channel.waiting.len());
+        if free == 0 {
+            return Err(later(Fault::because(
+                Code::ChannelFull,
+                format!("{} requests wait on the channel, as many as may", channel.waiting.len()),
+            )));
+        }
+        let mine = channel.waiting.len_of(conn);
+        if mine >= PLACES_MIN.max(free / 4) {
+            return Err(later(Fault::because(
+                Code::ChannelFull,
+                format!("{mine} requests of this connection wait on the channel; {free} places are left for others"),
+            )));
+        }
+        Ok(())
+    }
+
+    /// A channel's name is optional; one that is given must be true.
+    pub(crate) fn check_channel_name(&mut self, id: ChannelId, metadata: &Metadata) -> Result<(), Fault> {
+        let Some(name) = metadata.get("channel") else { return Ok(()) };
+        if self.channels.get(&id).is_some_and(|channel| channel.name.as_deref() == Some(name)) {
+            return Ok(());
+        }
+        let is_true = (1..=CHANNEL_NAME_MAX).contains(&name.len())
+            && std::str::from_utf8(name).is_ok_and(|name| ChannelId::of_name(name) == id);
+        if !is_true {
+            return Err(Fault::because(
+                Code::ForbiddenChannel,
+                "the name in 'channel' does not hash to the channel id; see the protocol document on channel ids",
+            ));
+        }
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.name = Some(Bytes::copy_from_slice(name));
+        }
+        Ok(())
+    }
+
+    fn limits(&self, now: Time, limits: StartLimits) -> (Option<Time>, Time) {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        let longest = self.config.deadline;
+        let deadline = now + if limits.deadline_ms == 0 { longest } else { longest.min(ms(limits.deadline_ms)) };
+        let wait = (limits.wait_ms > 0).then(|| now + ms(limits.wait_ms)).filter(|wait| *wait < deadline);
+        (wait, deadline)
+    }
+
+    fn refuse_request(&mut self, conn: ConnKey, id: ExchangeId, fault: &Fault) {
+        let mut header = Kind::ErrorResponse.header().exchange(id);
+        header.flags |= Flags::UNSTARTED;
+        let frame = Frame::new(Kind::ErrorResponse, header, fault.encode());
+        if let Some(account) = self.account(conn) {
+            account.allow_late(INITIAL_WINDOW);
+            if fault.code != Code::NoReceiver {
+                account.strike();
+            }
+        }
+        self.refuse(conn, frame);
+    }
+
+    /// Puts a refusal; a connection that doesn't read hers is closed for it.
+    pub(crate) fn refuse(&mut self, conn: ConnKey, frame: Frame) {
+        if self.outbox(conn, |o| o.refuse(frame)) == Some(false)
+            && let Some(account) = self.account(conn)
+        {
+            account.strike_out();
+        }
+    }
+}
+
+fn later(mut fault: Fault) -> Fault {
+    fault.retry_after = Some(RETRY_AFTER);
+    fault
+}

@@ -1,0 +1,126 @@
+//! Receives: opened with a count, raised, withdrawn. A receive that is ready meets a waiting request at once.
+
+use bytes::Bytes;
+use tieline_protocol::rules::{Effect, State, effect};
+use tieline_protocol::{ChannelId, Code, Fault, Frame, Kind, StartPayload, Time, Violation};
+
+use crate::channel::Receive;
+use crate::core::Core;
+use crate::port::{ConnKey, Port};
+
+impl<P: Port> Core<P> {
+    /// Takes in a frame of a receive.
+    ///
+    /// # Errors
+    /// If the connection must die of it.
+    pub fn receive(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
+        let channel = frame.header.channel;
+        let open = self.conns.get(&conn).is_some_and(|conn| conn.receives.contains_key(&channel));
+        let state = if open { State::Receiving } else { State::NoReceive };
+        match effect(frame.kind, state) {
+            Effect::Take => match frame.kind {
+                Kind::StartReceive => return self.open_receive(now, conn, frame),
+                Kind::AckReceive => self.raise_receive(now, conn, channel, frame.header.value),
+                _ => self.close_receive(conn, channel),
+            },
+            Effect::Late => self.late(conn, frame),
+            Effect::FailExchange | Effect::FailConnection => {
+                return Err(Violation::invalid(
+                    "a connection has at most one receive on a channel: withdraw the open one first",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn open_receive(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
+        let channel = frame.header.channel;
+        let start = StartPayload::split(&frame.payload)?;
+        if !start.body.is_empty() {
+            return Err(Violation::invalid("start+RECEIVE has metadata and no body"));
+        }
+        if let Err(fault) = self.may_receive(conn, channel, &start) {
+            let header = Kind::ErrorReceive.header().channel(channel);
+            if let Some(account) = self.account(conn) {
+                account.strike();
+            }
+            self.refuse(conn, Frame::new(Kind::ErrorReceive, header, fault.encode()));
+            return Ok(());
+        }
+        self.receives_opened += 1;
+        let receive = Receive { id: self.receives_opened, count: 0, used: 0, turn: None };
+        if let Some(record) = self.conns.get_mut(&conn) {
+            record.receives.insert(channel, receive);
+            self.channels.entry(channel).or_default().receives += 1;
+            self.engage(conn, true);
+            self.raise_receive(now, conn, channel, frame.header.value);
+        }
+        Ok(())
+    }
+
+    fn may_receive(&mut self, conn: ConnKey, channel: ChannelId, start: &StartPayload) -> Result<(), Fault> {
+        if self.draining {
+            return Err(Fault::new(Code::ShuttingDown));
+        }
+        self.check_channel_name(channel, &start.metadata)?;
+        let open = self.conns.get(&conn).map_or(0, |conn| conn.receives.len() as u64);
+        if open >= self.config.receives {
+            let message = format!("{open} receives are open on this connection, as many as it may have");
+            return Err(Fault::because(Code::TooManyInFlight, message));
+        }
+        Ok(())
+    }
+
+    /// Counts are absolute: an equal or lower one changes nothing.
+    fn raise_receive(&mut self, now: Time, conn: ConnKey, id: ChannelId, count: u64) {
+        let Some(receive) = self.conns.get_mut(&conn).and_then(|conn| conn.receives.get_mut(&id)) else { return };
+        receive.count = receive.count.max(count);
+        if receive.is_ready()
+            && receive.turn.is_none()
+            && let Some(channel) = self.channels.get_mut(&id)
+        {
+            receive.turn = Some(channel.enter_ready(conn, false));
+            self.match_channel(now, id);
+        }
+    }
+
+    /// Closes a receive and tells how many starts were delivered on it; what was handed out is run or returned.
+    pub(crate) fn close_receive(&mut self, conn: ConnKey, id: ChannelId) {
+        let Some(used) = self.remove_receive(conn, id) else { return };
+        self.engage(conn, false);
+        let header = Kind::EndReceive.header().channel(id).value(used);
+        self.outbox(conn, |o| o.ordered(Frame::new(Kind::EndReceive, header, Bytes::new())));
+    }
+
+    fn remove_receive(&mut self, conn: ConnKey, id: ChannelId) -> Option<u64> {
+        let receive = self.conns.get_mut(&conn)?.receives.remove(&id)?;
+        self.forget_receive(id, &receive);
+        Some(receive.used)
+    }
+
+    /// Takes a receive out of its channel's books.
+    pub(crate) fn forget_receive(&mut self, id: ChannelId, receive: &Receive) {
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.receives -= 1;
+            if let Some(turn) = receive.turn {
+                channel.ready.remove(&turn);
+            }
+        }
+        self.tidy_channel(id);
+    }
+
+    /// Forgets a channel that nothing needs any more.
+    pub(crate) fn tidy_channel(&mut self, id: ChannelId) {
+        if self.channels.get(&id).is_some_and(crate::channel::Channel::is_unused) {
+            self.channels.remove(&id);
+        }
+    }
+
+    /// The client starts nothing more and takes nothing more: all its receives are withdrawn.
+    pub fn end_connection(&mut self, conn: ConnKey) {
+        let open: Vec<_> = self.conns.get(&conn).map_or(Vec::new(), |conn| conn.receives.keys().copied().collect());
+        for channel in open {
+            self.close_receive(conn, channel);
+        }
+    }
+}

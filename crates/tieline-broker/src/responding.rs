@@ -1,0 +1,119 @@
+//! What the assigned receiver of a live exchange sends: accept, credit for the request, and the response.
+
+use bytes::Bytes;
+use tieline_protocol::flow::Inbound;
+use tieline_protocol::limits::initial_credit;
+use tieline_protocol::outbox::{Close, StartFrame, Way};
+use tieline_protocol::session::decode_fault;
+use tieline_protocol::{Code, Flags, Frame, Kind, StartPayload, Time, Violation};
+
+use crate::core::Core;
+use crate::exchange::{Slot, Stage};
+use crate::port::Port;
+use crate::requesting::{check_grant, check_trailer};
+
+impl<P: Port> Core<P> {
+    pub(crate) fn receiver_frame(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<(), Violation> {
+        let outcome = match frame.kind {
+            Kind::AckRequest => self.grant_request(slot, frame.header.value),
+            Kind::StartResponse => {
+                let start = StartPayload::split(&frame.payload)?;
+                self.response_start(slot, start, frame.has(Flags::FINAL))
+            }
+            Kind::ChunkResponse => self.response_chunk(slot, frame),
+            Kind::EndResponse => self.response_end(slot, frame),
+            Kind::ErrorResponse => self.response_error(now, slot, frame)?,
+            _ => Ok(()),
+        };
+        if let Err(violation) = outcome {
+            self.fail_by_receiver(now, slot, &violation);
+        }
+        Ok(())
+    }
+
+    fn grant_request(&mut self, slot: Slot, to: u64) -> Result<(), Violation> {
+        let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
+        check_grant(to, x.request.arrived(), self.config.window)?;
+        x.request_grant.wanted = x.request_grant.wanted.max(to);
+        self.accept(slot);
+        self.feed(slot, Way::Request);
+        Ok(())
+    }
+
+    /// The receiver's program has it. Unless running it twice does no harm, it is never handed out again.
+    fn accept(&mut self, slot: Slot) {
+        let Some(x) = self.exchanges.get_mut(slot) else { return };
+        if let Stage::Handed(to) = x.stage {
+            x.stage = Stage::Accepted(to);
+        }
+        if !x.idempotent {
+            x.kept = None;
+        }
+    }
+
+    fn response_start(&mut self, slot: Slot, start: StartPayload, is_final: bool) -> Result<(), Violation> {
+        self.accept(slot);
+        let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
+        let mut response = Inbound::new(initial_credit(start.metadata.wire_len()));
+        response.grant(x.response_granted);
+        response.data(0, start.body.len())?;
+        if let Some(to) = x.hand_out() {
+            x.stage = Stage::Responding(to);
+        }
+        // Something of the response is passed on: from now on another receiver's would not fit to it.
+        x.kept = None;
+        x.response = Some(response);
+        let (opener, lane) = (x.opener, x.opener_lane);
+        self.outbox(opener, |o| {
+            o.start(lane, StartFrame { flags: Flags::NONE, value: 0, metadata: start.metadata });
+            o.body(lane, start.body);
+        });
+        if is_final {
+            self.complete(slot, Close::End { trailer: Bytes::new() });
+        }
+        Ok(())
+    }
+
+    fn response_chunk(&mut self, slot: Slot, frame: &Frame) -> Result<(), Violation> {
+        let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
+        if let Some(response) = &mut x.response {
+            response.data(frame.header.value, frame.payload.len())?;
+        }
+        let (opener, lane) = (x.opener, x.opener_lane);
+        self.outbox(opener, |o| o.body(lane, frame.payload.clone()));
+        if frame.has(Flags::FINAL) {
+            self.complete(slot, Close::End { trailer: Bytes::new() });
+        }
+        Ok(())
+    }
+
+    fn response_end(&mut self, slot: Slot, frame: &Frame) -> Result<(), Violation> {
+        check_trailer(&frame.payload)?;
+        let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
+        if let Some(response) = &mut x.response {
+            response.close(Some(frame.header.value))?;
+        }
+        self.complete(slot, Close::End { trailer: frame.payload.clone() });
+        Ok(())
+    }
+
+    /// The outer result kills the connection, the inner one the exchange.
+    fn response_error(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<Result<(), Violation>, Violation> {
+        let fault = decode_fault(frame)?;
+        let Some(x) = self.exchanges.get(slot) else { return Ok(Ok(())) };
+        Ok(match (fault.code, x.stage) {
+            (Code::Returned, Stage::Handed(_)) => {
+                self.hand_back(now, slot);
+                Ok(())
+            }
+            (Code::Returned, _) => Err(Violation::invalid("a request may be returned only before it was accepted")),
+            (Code::Application | Code::Internal, _) => {
+                self.complete(slot, Close::Error { flags: Flags::NONE, payload: fault.encode() });
+                Ok(())
+            }
+            (other, _) => Err(Violation::invalid(format!(
+                "a receiver may end a response with returned or application, not with {other}"
+            ))),
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! Read buffers: one a thread lies ready, and a connection holds one only while part of a frame is in it.
+
+use std::cell::Cell;
+
+use bytes::BytesMut;
+use tieline_protocol::header::HEADER_LEN;
+use tieline_protocol::limits::PAYLOAD_DEFAULT;
+
+/// What is read at once: a whole frame of the usual greatest length.
+const READ: usize = PAYLOAD_DEFAULT as usize + HEADER_LEN;
+
+/// Less room than this isn't worth a read.
+const ROOM_MIN: usize = 16 * 1024;
+
+thread_local! {
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
+}
+
+/// Makes room for the next read. An empty buffer takes the thread's spare one.
+pub(super) fn make_room(buffer: &mut BytesMut, lacks: usize) {
+    if buffer.is_empty() && buffer.capacity() < ROOM_MIN {
+        *buffer = SPARE.take();
+    }
+    if buffer.capacity() - buffer.len() < ROOM_MIN.max(lacks) {
+        buffer.reserve(READ.max(lacks));
+    }
+}
+
+/// Gives the memory of an empty buffer back to the thread.
+pub(super) fn put_away(buffer: &mut BytesMut) {
+    if buffer.is_empty() && buffer.capacity() > 0 {
+        SPARE.set(std::mem::take(buffer));
+    }
+}

@@ -1,0 +1,153 @@
+//! What came is judged, frame by frame, and handed to whom it concerns.
+
+use std::sync::Arc;
+
+use tieline_broker::Core;
+use tieline_protocol::limits::{PAYLOAD_MAX, PAYLOAD_MIN};
+use tieline_protocol::session::{Hello, ToServer};
+use tieline_protocol::{ChannelId, Code, Frame, Kind, Metadata, Time, Violation};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Connection, Over};
+use crate::access;
+use crate::hub::wake_all;
+use crate::peer::PeerPort;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Takes in all whole frames of the buffer, then wakes those whom they concern, each once.
+    pub(super) fn take_in(&mut self, now: Time) -> Result<(), Over> {
+        let outcome = self.take_in_frames(now);
+        self.wake_touched();
+        self.liveness.frame(now, self.decoder.is_within_frame(&self.buffer));
+        outcome?;
+        let strikes = self.peer.account.take_strikes();
+        if strikes > 0 { self.strike(strikes, now) } else { Ok(()) }
+    }
+
+    fn take_in_frames(&mut self, now: Time) -> Result<(), Over> {
+        while let Some(frame) = self.decoder.next(&mut self.buffer).map_err(Over::Refused)? {
+            self.take_in_frame(now, frame)?;
+        }
+        Ok(())
+    }
+
+    fn take_in_frame(&mut self, now: Time, frame: Frame) -> Result<(), Over> {
+        let key = self.peer.key;
+        match self.session.judge(frame).map_err(Over::Refused)? {
+            ToServer::Hello(hello) => return self.greet(&hello),
+            ToServer::Ping(nonce) => {
+                self.peer.with(|o| o.pong(nonce));
+                return self.strike(1, now);
+            }
+            ToServer::Pong => Ok(()),
+            ToServer::End => {
+                for shard in (0..self.hub.shards()).filter(|shard| self.joined & (1 << shard) != 0) {
+                    self.hub.step(shard, &mut self.touched, |core| core.end_connection(key));
+                }
+                self.peer.end();
+                Ok(())
+            }
+            ToServer::Error(fault) => return Err(Over::GivenUp(fault.code)),
+            ToServer::Receive(frame) => self.core(frame.header.channel, |core| core.receive(now, key, &frame)),
+            ToServer::FromOpener(frame) => self.core(frame.header.channel, |core| core.from_opener(now, key, &frame)),
+            ToServer::FromReceiver(frame) => {
+                self.core(frame.header.channel, |core| core.from_receiver(now, key, &frame))
+            }
+            ToServer::Stranger(frame) => {
+                self.peer.account.late(frame.payload.len() as u64);
+                Ok(())
+            }
+        }
+        .map_err(Over::Refused)
+    }
+
+    /// One step of the core that a channel belongs to, which comes to know this connection by it.
+    fn core<R>(&mut self, channel: ChannelId, step: impl FnOnce(&mut Core<PeerPort>) -> R) -> R {
+        let shard = self.hub.shard_of(channel);
+        let is_new = self.joined & (1 << shard) == 0;
+        self.joined |= 1 << shard;
+        let peer = &self.peer;
+        self.hub.step(shard, &mut self.touched, |core| {
+            if is_new {
+                core.join(peer.key, PeerPort(Arc::clone(peer)), Arc::clone(&peer.account));
+            }
+            step(core)
+        })
+    }
+
+    /// Wakes whom the last steps brought news; this connection looks by itself.
+    pub(super) fn wake_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.retain(|port| {
+            let is_other = !Arc::ptr_eq(&port.0, &self.peer);
+            if !is_other {
+                port.0.unmark();
+            }
+            is_other
+        });
+        wake_all(touched);
+    }
+
+    fn greet(&mut self, hello: &Hello) -> Result<(), Over> {
+        access::admit(hello).map_err(|fault| Over::Refused(Violation::new(fault.code, fault.message)))?;
+        let payload = client_payload(&hello.metadata).map_err(Over::Refused)?;
+        self.liveness.hello_came();
+        // The timer is set for a hello that doesn't come; from now on it is the usual one.
+        let next = self.hub.clock.instant(self.liveness.next_tick());
+        self.timer.as_mut().reset(next);
+        let answer = self.welcome();
+        let payload = payload.unwrap_or(self.hub.config.limits.payload).min(self.hub.config.limits.payload);
+        self.peer.with(|o| {
+            o.set_payload_max(payload);
+            o.first(answer);
+        });
+        Ok(())
+    }
+
+    fn welcome(&self) -> Frame {
+        let mut metadata = Metadata::new();
+        self.hub.config.limits.write(&mut metadata);
+        let mut secret = [0; 16];
+        // Without randomness there is no secret, and what will need one is refused later.
+        if getrandom::fill(&mut secret).is_ok() {
+            let _ = metadata.push("secret", format!("{:032x}", u128::from_be_bytes(secret)));
+        }
+        for (name, value) in [
+            ("server", self.hub.id.as_str()),
+            ("agent", concat!("tieline/", env!("CARGO_PKG_VERSION"))),
+            ("features", ""),
+        ] {
+            let _ = metadata.push(name, value);
+        }
+        let mut header = Kind::HelloAnswer.header();
+        header.client = self.session.client();
+        Frame::new(Kind::HelloAnswer, header, metadata.wire().clone())
+    }
+
+    fn strike(&mut self, strikes: u64, now: Time) -> Result<(), Over> {
+        if self.flood.strike(strikes, now) {
+            return Err(Over::Refused(Violation::new(
+                Code::Flood,
+                "too many refused, cancelled, late or ping frames in too short a time: slow down, and read the answers",
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The longest payload that a client takes, if its hello says so.
+fn client_payload(metadata: &Metadata) -> Result<Option<u32>, Violation> {
+    if metadata.get("payload").is_none() {
+        return Ok(None);
+    }
+    metadata
+        .text("payload")
+        .and_then(|text| text.parse().ok())
+        .filter(|bytes| (PAYLOAD_MIN..=PAYLOAD_MAX).contains(bytes))
+        .map(Some)
+        .ok_or_else(|| {
+            Violation::invalid(format!(
+                "hello's 'payload' must be a decimal number from {PAYLOAD_MIN} to {PAYLOAD_MAX}"
+            ))
+        })
+}

@@ -1,0 +1,259 @@
+//! One connection: a task that reads, judges, hands to the cores, writes, and watches the clock.
+//!
+//! It owns the partly read frame and the partly written batch, so nothing is lost whichever of its sources is ready
+//! first. It always reads: nothing that it does with a frame waits for another connection, and credit makes what it
+//! puts into an outbox fit.
+
+mod buffer;
+mod dispatch;
+mod farewell;
+
+pub(crate) use farewell::error_bytes;
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use tieline_broker::FloodMeter;
+use tieline_protocol::liveness::{Liveness, Pulse};
+use tieline_protocol::outbox::Batch;
+use tieline_protocol::session::ServerSession;
+use tieline_protocol::{Code, Decoder, Frame, Kind, Role, Time, Violation};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+use crate::hub::{Hub, Touched};
+use crate::peer::Peer;
+
+/// Bytes that one connection may read before others have their turn.
+const READ_TURN: usize = 256 * 1024;
+
+/// Slices in one vectored write: a turn's worth of small frames is copied into one, so few are needed.
+const SLICES: usize = 64;
+
+/// Why a connection is over.
+#[derive(Debug)]
+pub(crate) enum Over {
+    /// Both sides said that they start nothing more, and nothing is under way.
+    Ended,
+    /// The client closed it, or it broke.
+    Lost(io::ErrorKind),
+    /// The client broke a rule, was too slow or too loud; it is told so before it is closed.
+    Refused(Violation),
+    /// The client gave it up with an error of its own.
+    GivenUp(Code),
+    /// The server ends at once.
+    Stopped,
+}
+
+impl fmt::Display for Over {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended => f.write_str("ended by both sides"),
+            Self::Lost(kind) => write!(f, "lost: {kind}"),
+            Self::Refused(violation) => write!(f, "refused as {}: {}", violation.code, violation.message),
+            Self::GivenUp(code) => write!(f, "given up by the client: {code}"),
+            Self::Stopped => f.write_str("the server ends at once"),
+        }
+    }
+}
+
+/// Serves one connection until it is over.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, hub: Arc<Hub>, peer: Arc<Peer>) {
+    let stop = hub.stop_now.clone();
+    let mut connection = Connection::new(io, hub, peer);
+    let over = tokio::select! {
+        over = std::future::poll_fn(|cx| connection.poll(cx)) => over,
+        () = stop.cancelled() => Over::Stopped,
+    };
+    tracing::debug!(connection = connection.peer.key.0, client = %connection.session.client(), %over, "connection over");
+    connection.leave();
+    connection.farewell(over).await;
+}
+
+struct Connection<S> {
+    io: S,
+    hub: Arc<Hub>,
+    peer: Arc<Peer>,
+    session: ServerSession,
+    decoder: Decoder,
+    buffer: BytesMut,
+    batch: Batch,
+    liveness: Liveness,
+    flood: FloodMeter,
+    /// The shards that know this connection, a bit each.
+    joined: u64,
+    touched: Touched,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(io: S, hub: Arc<Hub>, peer: Arc<Peer>) -> Self {
+        let now = hub.clock.now();
+        let liveness = Liveness::new(hub.config.liveness, now);
+        let timer = Box::pin(tokio::time::sleep_until(hub.clock.instant(liveness.next_tick())));
+        let mut decoder = Decoder::new(Role::Client);
+        decoder.set_payload_max(hub.config.limits.payload);
+        Self {
+            io,
+            peer,
+            session: ServerSession::new(),
+            decoder,
+            buffer: BytesMut::new(),
+            batch: Batch::new(),
+            liveness,
+            flood: FloodMeter::default(),
+            joined: 0,
+            touched: Touched::new(),
+            timer,
+            hub,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        let now = self.hub.clock.now();
+        match self.poll_both(now, cx) {
+            Ok(()) => {}
+            Err(over) => return Poll::Ready(over),
+        }
+        if self.is_finished() {
+            return Poll::Ready(Over::Ended);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if let Err(over) = self.tick(now) {
+                return Poll::Ready(over);
+            }
+            let next = self.hub.clock.instant(self.liveness.next_tick().max(now));
+            self.timer.as_mut().reset(next);
+            if let Poll::Ready(Err(error)) = self.poll_write(now, cx) {
+                return Poll::Ready(Over::Lost(error.kind()));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Writes and reads until neither goes on. What was read may have brought something to write.
+    fn poll_both(&mut self, now: Time, cx: &mut Context<'_>) -> Result<(), Over> {
+        let mut budget = READ_TURN;
+        loop {
+            let lost = |error: io::Error| Over::Lost(error.kind());
+            let _ = self.poll_write(now, cx).map_err(lost)?;
+            match self.poll_read(now, cx).map_err(lost)? {
+                Poll::Pending => {
+                    // Nothing more to read; but what was read before may have brought something to write.
+                    return Ok(());
+                }
+                Poll::Ready(0) => return Err(Over::Lost(io::ErrorKind::UnexpectedEof)),
+                Poll::Ready(read) => {
+                    self.take_in(now)?;
+                    budget = budget.saturating_sub(read);
+                }
+            }
+            if budget == 0 {
+                let _ = self.poll_write(now, cx).map_err(lost)?;
+                cx.waker().wake_by_ref();
+                return Ok(());
+            }
+        }
+    }
+
+    fn poll_read(&mut self, now: Time, cx: &mut Context<'_>) -> Result<Poll<usize>, io::Error> {
+        let lacks = self.decoder.lacks(&self.buffer);
+        buffer::make_room(&mut self.buffer, lacks);
+        match tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.buffer)? {
+            Poll::Ready(read) => {
+                self.liveness.heard(now, read);
+                Ok(Poll::Ready(read))
+            }
+            Poll::Pending => {
+                buffer::put_away(&mut self.buffer);
+                Ok(Poll::Pending)
+            }
+        }
+    }
+
+    /// Writes until the socket takes no more, or nothing is left. `Pending` also means the latter: the task is woken
+    /// when something comes.
+    fn poll_write(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.batch.is_empty() {
+                self.peer.claim(&mut self.batch, cx);
+                if self.batch.is_empty() {
+                    self.batch.release();
+                    return Poll::Pending;
+                }
+                self.liveness.queued(now);
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = self.batch.fill(&mut slices);
+            let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..filled]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.batch.advance(written);
+            self.liveness.wrote(now, !self.batch.is_empty());
+            if self.batch.is_empty() {
+                self.written();
+            }
+        }
+    }
+
+    /// A batch is written: memory comes free, and bodies that wait for memory may move on.
+    fn written(&mut self) {
+        let progress = self.peer.with(|o| {
+            o.written();
+            o.take_progress()
+        });
+        for lane in progress {
+            let shard = self.hub.shard_of(lane.0.channel);
+            self.hub.step(shard, &mut self.touched, |core| core.progressed(&[lane]));
+        }
+        self.hub.feed_hungry();
+        self.wake_touched();
+    }
+
+    /// Looks at the clock. Called after a read that found nothing.
+    fn tick(&mut self, now: Time) -> Result<(), Over> {
+        let refuse = |code, message: &'static str| Err(Over::Refused(Violation::new(code, message)));
+        match self.liveness.tick(now) {
+            Pulse::Fine => Ok(()),
+            Pulse::Ping(nonce) => {
+                self.peer.with(|o| o.first(ping(nonce)));
+                Ok(())
+            }
+            Pulse::NoHello => {
+                refuse(Code::InvalidFrame, "hello was not complete in time: it must be, 5 s after connecting")
+            }
+            Pulse::Silent => Err(Over::Lost(io::ErrorKind::TimedOut)),
+            Pulse::Stalled => refuse(Code::SlowConsumer, "no byte was taken for too long while some waited"),
+            Pulse::Crawling => refuse(Code::InvalidFrame, "a frame that had begun did not come on"),
+        }
+    }
+
+    /// Whether both sides have said that they start nothing more, nothing is under way, and all is written.
+    fn is_finished(&self) -> bool {
+        self.session.is_ended()
+            && self.peer.is_ended()
+            && self.peer.account.is_quiet()
+            && self.batch.is_empty()
+            && self.peer.with(|o| o.is_empty())
+    }
+
+    /// Tells the cores that the connection is gone, and gives everything back.
+    fn leave(&mut self) {
+        let (now, key) = (self.hub.clock.now(), self.peer.key);
+        for shard in (0..self.hub.shards()).filter(|shard| self.joined & (1 << shard) != 0) {
+            self.hub.step(shard, &mut self.touched, |core| core.disconnect(now, key));
+        }
+        self.wake_touched();
+        self.hub.leave(&self.peer);
+    }
+}
+
+fn ping(nonce: u64) -> Frame {
+    Frame::new(Kind::Ping, Kind::Ping.header().value(nonce), Bytes::new())
+}

@@ -1,0 +1,211 @@
+//! What all connections of a server share: the routing cores behind their locks, the budget, and who is connected.
+//!
+//! Locks: a core's lock first, then the outboxes that it puts frames into, one at a time; never two cores. Writers
+//! are woken when no lock is held.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts};
+use tieline_protocol::{ChannelId, Time};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::peer::{Peer, PeerPort};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    /// Ends every connection at once.
+    pub(crate) stop_now: CancellationToken,
+    /// Names this server in its hello.
+    pub(crate) id: String,
+    budget: Arc<Budget>,
+    shards: Box<[Shard]>,
+    peers: Mutex<BTreeMap<ConnKey, Arc<Peer>>>,
+    next_key: AtomicU64,
+}
+
+/// A core, for the channels that hash to it.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    core: Mutex<Core<PeerPort>>,
+    /// The time that the timer is set to; [`Time`] in nanoseconds, `u64::MAX` for none.
+    armed: AtomicU64,
+    rearm: Notify,
+}
+
+/// The connections that a step brought news for, until they are woken.
+pub(crate) type Touched = Vec<PeerPort>;
+
+impl Hub {
+    pub(crate) fn new(config: Config, stop_now: CancellationToken, seed: (u64, u64), id: String) -> Arc<Self> {
+        let budget = Budget::new(config.memory);
+        let core = CoreConfig::new(&config.limits, config.channel_places, seed);
+        let shards = (0..config.shards.max(1)).map(|_| Shard {
+            core: Mutex::new(Core::new(core, Arc::clone(&budget))),
+            armed: AtomicU64::new(u64::MAX),
+            rearm: Notify::new(),
+        });
+        Arc::new(Self {
+            shards: shards.collect(),
+            config,
+            clock: Clock::start(),
+            stop_now,
+            id,
+            budget,
+            peers: Mutex::default(),
+            next_key: AtomicU64::new(1),
+        })
+    }
+
+    /// Makes a new connection known; `None` if there are as many as there may be.
+    pub(crate) fn enter(&self) -> Option<Arc<Peer>> {
+        let mut peers = self.peers();
+        if peers.len() >= self.config.connections {
+            return None;
+        }
+        let key = ConnKey(self.next_key.fetch_add(1, Ordering::Relaxed));
+        let peer = Peer::new(key, Account::new(Arc::clone(&self.budget)));
+        peers.insert(key, Arc::clone(&peer));
+        Some(peer)
+    }
+
+    /// Forgets a connection. Its cores have been told before.
+    pub(crate) fn leave(&self, peer: &Peer) {
+        self.peers().remove(&peer.key);
+        peer.clear();
+        self.feed_hungry();
+    }
+
+    /// Which shard a channel belongs to.
+    pub(crate) fn shard_of(&self, channel: ChannelId) -> usize {
+        // Ids of names are hashes; ids that somebody chose badly only share a lock.
+        (channel.as_u128() as u64 % self.shards.len() as u64) as usize
+    }
+
+    /// One step of a core. What it brings is in the outboxes when this returns; the writers are yet to be woken.
+    pub(crate) fn step<R>(
+        &self,
+        shard: usize,
+        touched: &mut Touched,
+        step: impl FnOnce(&mut Core<PeerPort>) -> R,
+    ) -> R {
+        let shard = &self.shards[shard];
+        let mut core = lock(&shard.core);
+        let result = step(&mut core);
+        let news = core.take_touched();
+        let due = core.next_expiry();
+        drop(core);
+        touched.extend(news);
+        shard.arm(due);
+        result
+    }
+
+    /// Tries again for all that wait for memory, if some came free.
+    pub(crate) fn feed_hungry(&self) {
+        if self.budget.take_freed() {
+            let mut touched = Touched::new();
+            for shard in 0..self.shards.len() {
+                self.step(shard, &mut touched, Core::feed_hungry);
+            }
+            wake_all(touched);
+        }
+    }
+
+    /// Ends what is due on a shard, whenever something is. Runs until it is dropped.
+    pub(crate) async fn run_timer(&self, index: usize) {
+        let shard = &self.shards[index];
+        loop {
+            let armed = shard.armed.load(Ordering::Acquire);
+            tokio::select! {
+                () = shard.rearm.notified() => continue,
+                () = tokio::time::sleep_until(self.clock.instant(nanos(armed))), if armed != u64::MAX => {}
+            }
+            shard.armed.store(u64::MAX, Ordering::Release);
+            let mut touched = Touched::new();
+            let now = self.clock.now();
+            self.step(index, &mut touched, |core| core.expire(now));
+            wake_all(touched);
+        }
+    }
+
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Takes no new work on any connection.
+    pub(crate) fn drain(&self) {
+        let mut touched = Touched::new();
+        let now = self.clock.now();
+        for shard in 0..self.shards.len() {
+            self.step(shard, &mut touched, |core| core.drain(now));
+        }
+        let peers: Vec<_> = self.peers().values().cloned().collect();
+        for peer in peers {
+            peer.end();
+            touched.push(PeerPort(peer));
+        }
+        wake_all(touched);
+    }
+
+    /// How much of everything there is, in all cores.
+    pub(crate) fn counts(&self) -> Counts {
+        self.shards.iter().map(|shard| lock(&shard.core).counts()).fold(Counts::default(), |sum, one| Counts {
+            connections: sum.connections.max(one.connections),
+            channels: sum.channels + one.channels,
+            receives: sum.receives + one.receives,
+            waiting: sum.waiting + one.waiting,
+            busy: sum.busy + one.busy,
+            timers: sum.timers + one.timers,
+            hungry: sum.hungry + one.hungry,
+        })
+    }
+
+    /// Connections that are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.peers().len()
+    }
+
+    /// Bytes that are promised.
+    pub(crate) fn promised(&self) -> u64 {
+        self.budget.held()
+    }
+
+    fn peers(&self) -> MutexGuard<'_, BTreeMap<ConnKey, Arc<Peer>>> {
+        lock(&self.peers)
+    }
+}
+
+impl Shard {
+    /// Sets the timer earlier, if that is needed. A timer that is set too early only looks once in vain.
+    fn arm(&self, due: Option<Time>) {
+        let Some(due) = due.map(|due| u64::try_from(due.since_start().as_nanos()).unwrap_or(u64::MAX - 1)) else {
+            return;
+        };
+        if due < self.armed.load(Ordering::Acquire) && due < self.armed.fetch_min(due, Ordering::AcqRel) {
+            self.rearm.notify_one();
+        }
+    }
+}
+
+/// Wakes the writers of all that were touched.
+pub(crate) fn wake_all(touched: Touched) {
+    for port in touched {
+        port.0.wake();
+    }
+}
+
+fn nanos(nanos: u64) -> Time {
+    Time::from_start(std::time::Duration::from_nanos(nanos))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A step that panicked is a bug in the core; the others' requests are still served as well as may be.
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,58 @@
+//! Tieline's server, to be embedded in any process: give it listeners and a [`Stop`], and it serves.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tieline_server::{Config, Stop};
+//! use tokio::net::TcpListener;
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0").await?;
+//! println!("tcp://{}", listener.local_addr()?);
+//! let stop = Stop::new();
+//! let server = tokio::spawn(tieline_server::run(vec![listener.into()], Config::default(), stop.clone()));
+//! stop.drain();
+//! server.await??;
+//! # Ok(()) }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `server` | from the listeners to the end: accept, serve, drain |
+//! | `listener` | TCP and Unix sockets, and what is set on each connection |
+//! | `connection` | one task a connection: reads, judges, writes, watches the clock |
+//! | `hub` | what connections share: the routing cores behind their locks, the budget, the timers |
+//! | `peer` | a connection as others see it: an outbox, and a writer to wake |
+//! | `access` | who may connect |
+//! | `config`, `stop`, `clock` | settings, the stop signal, time |
+//!
+//! What is routed where is decided in `tieline-broker`; this crate carries bytes between sockets and it.
+#![forbid(unsafe_code)]
+
+mod access;
+mod clock;
+mod config;
+mod connection;
+mod hub;
+mod listener;
+mod peer;
+mod server;
+mod stop;
+
+pub use config::{CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, MEMORY_DEFAULT};
+pub use listener::Listener;
+pub use server::{RunError, Server, Status, Watch};
+pub use stop::Stop;
+pub use tieline_broker::{ADMISSION, Counts};
+pub use tieline_protocol::limits::ServerLimits;
+pub use tieline_protocol::liveness::LivenessLimits;
+
+/// Serves on the listeners until `stop` says otherwise; returns when every connection is closed.
+///
+/// Dropping the future ends every connection at once. It must run inside a tokio runtime with I/O and time enabled.
+///
+/// # Errors
+/// If a setting can't be, or the system gives no randomness. Whatever goes wrong with a single connection ends that
+/// connection only.
+pub async fn run(listeners: Vec<Listener>, config: Config, stop: Stop) -> Result<(), RunError> {
+    Server::new(config, stop)?.run(listeners).await;
+    Ok(())
+}

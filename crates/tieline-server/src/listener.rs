@@ -1,0 +1,72 @@
+//! Where connections come from: TCP and Unix sockets, and what is set on each connection.
+
+use std::io;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tieline_protocol::limits::{SILENCE_MAX, TURN};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// A bound socket that a server accepts from. Whoever embeds the server binds it, and so knows its address.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Listener {
+    /// Over TCP.
+    Tcp(TcpListener),
+    /// Over a Unix socket.
+    Unix(UnixListener),
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
+/// A connection just accepted. TLS will wrap `Tcp` here, before anything is read.
+pub(crate) enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// The next connection, ready for use. Cancel safe.
+    pub(crate) async fn accept(&self) -> io::Result<Accepted> {
+        Ok(match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                tune(&stream);
+                Accepted::Tcp(stream)
+            }
+            Self::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
+        })
+    }
+}
+
+/// What an accept error asks for: a pause, where resources are short and trying on would only burn the CPU.
+pub(crate) fn pause_after(error: &io::Error) -> Option<Duration> {
+    match error.kind() {
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => None,
+        _ => Some(Duration::from_millis(100)),
+    }
+}
+
+/// None of these is needed for the connection to work, so one that fails is no reason to refuse it.
+fn tune(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    // The writer batches by itself; waiting for more would only add delay.
+    let _ = socket.set_tcp_nodelay(true);
+    #[cfg(target_os = "linux")]
+    {
+        // What the kernel has taken can't be overtaken any more, so it may take little ahead of the network.
+        let _ = socket.set_tcp_notsent_lowat(2 * TURN as u32);
+        // A peer that vanished while bytes were on their way is noticed as one that fell silent.
+        let _ = socket.set_tcp_user_timeout(Some(SILENCE_MAX));
+    }
+}

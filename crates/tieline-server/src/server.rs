@@ -1,0 +1,160 @@
+//! A server from its listeners to its end: accept, serve, drain, stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tieline_broker::Counts;
+use tieline_protocol::{Code, Violation};
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, ConfigError};
+use crate::connection;
+use crate::hub::Hub;
+use crate::listener::{Accepted, Listener, pause_after};
+use crate::stop::Stop;
+
+/// Why a server could not run.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A setting can't be.
+    #[error("the configuration is wrong: {0}")]
+    Config(#[from] ConfigError),
+    /// The system gives no randomness, which the server's hash maps need against hostile ids.
+    #[error("the system gives no randomness")]
+    Randomness,
+}
+
+/// How much a running server holds; for whoever embeds it, and for tests that nothing is left behind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Status {
+    /// Connections that are open.
+    pub connections: usize,
+    /// What the routing cores hold.
+    pub counts: Counts,
+    /// Bytes of memory that are promised.
+    pub promised: u64,
+}
+
+/// A server that was given its settings and doesn't run yet.
+///
+/// [`crate::run`] is the short way; this one also gives a [`Watch`].
+#[derive(Debug)]
+pub struct Server {
+    hub: Arc<Hub>,
+    stop: Stop,
+}
+
+/// Looks into a running server.
+#[derive(Clone, Debug)]
+pub struct Watch(Arc<Hub>);
+
+impl Watch {
+    /// How much the server holds now.
+    pub fn status(&self) -> Status {
+        Status { connections: self.0.connections(), counts: self.0.counts(), promised: self.0.promised() }
+    }
+}
+
+impl Server {
+    /// Looks at the settings.
+    ///
+    /// # Errors
+    /// If one of them can't be, or the system gives no randomness.
+    pub fn new(config: Config, stop: Stop) -> Result<Self, RunError> {
+        config.validate()?;
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|_| RunError::Randomness)?;
+        let part = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| random[at + i]));
+        let id = format!("{:016x}{:016x}", part(16), part(24));
+        let hub = Hub::new(config, stop.now_token().clone(), (part(0), part(8)), id);
+        Ok(Self { hub, stop })
+    }
+
+    /// A view into the server, for as long as one likes.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.hub))
+    }
+
+    /// Serves until it is stopped, and returns when every connection is closed. Dropping the future ends the accept
+    /// loops and every connection at once.
+    pub async fn run(self, listeners: Vec<Listener>) {
+        let Self { hub, stop } = self;
+        let tracker = TaskTracker::new();
+        // Ends the connections' tasks too, should this future be dropped.
+        let _guard = stop.now_token().clone().drop_guard();
+        let mut tasks = JoinSet::new();
+        for shard in 0..hub.shards() {
+            let hub = Arc::clone(&hub);
+            tasks.spawn(async move { hub.run_timer(shard).await });
+        }
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(accept(listener, Arc::clone(&hub), tracker.clone()));
+        }
+        stop.wait_drain().await;
+        accepting.shutdown().await;
+        tracker.close();
+        if !stop.is_now() {
+            hub.drain();
+            let drain = hub.config.drain;
+            tokio::select! {
+                () = tracker.wait() => {}
+                () = stop.wait_now() => {}
+                () = tokio::time::sleep(drain) => {
+                    tracing::info!(?drain, "work was still running when the drain was over");
+                }
+            }
+        }
+        stop.now();
+        tracker.wait().await;
+        tasks.shutdown().await;
+    }
+}
+
+/// Accepts until it is aborted.
+async fn accept(listener: Listener, hub: Arc<Hub>, tracker: TaskTracker) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => welcome(accepted, &hub, &tracker),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(pause) = pause_after(&error) {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+}
+
+fn welcome(accepted: Accepted, hub: &Arc<Hub>, tracker: &TaskTracker) {
+    let hub = Arc::clone(hub);
+    let Some(peer) = hub.enter() else {
+        tracing::warn!(connections = hub.connections(), "a connection was refused: there are as many as there may be");
+        refuse(accepted, tracker);
+        return;
+    };
+    match accepted {
+        Accepted::Tcp(stream) => tracker.spawn(connection::serve(stream, hub, peer)),
+        Accepted::Unix(stream) => tracker.spawn(connection::serve(stream, hub, peer)),
+    };
+}
+
+/// Tells a connection that is one too many so, as far as that is possible without waiting for it.
+fn refuse(accepted: Accepted, tracker: &TaskTracker) {
+    let violation = Violation::new(Code::Overloaded, "the server has as many connections as it may: try again later");
+    let frame = connection::error_bytes(&violation);
+    tracker.spawn(async move {
+        let write = async {
+            match accepted {
+                Accepted::Tcp(mut stream) => stream.write_all(&frame).await,
+                Accepted::Unix(mut stream) => stream.write_all(&frame).await,
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(100), write).await;
+    });
+}

@@ -1,0 +1,188 @@
+//! A server on a free port, and a client that speaks in single frames, right or wrong.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tieline_protocol::id::CHANNEL_NAMESPACE;
+use tieline_protocol::{
+    ChannelId, ClientId, Decoder, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, Role, StartPayload,
+};
+use tieline_server::{Config, Server, Status, Stop, Watch};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// Longer than anything here takes; a test that gets here hangs, and says where.
+const HANG: Duration = Duration::from_secs(60);
+
+pub struct TestServer {
+    pub address: SocketAddr,
+    pub stop: Stop,
+    pub watch: Watch,
+    task: JoinHandle<()>,
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    pub async fn with(config: Config) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Stop::new();
+        let server = Server::new(config, stop.clone()).unwrap();
+        let watch = server.watch();
+        let task = tokio::spawn(server.run(vec![listener.into()]));
+        Self { address, stop, watch, task }
+    }
+
+    pub async fn client(&self, id: u128) -> RawClient {
+        let mut client = RawClient::connect(self.address, id).await;
+        client.send(&client.hello()).await;
+        let answer = client.expect(Kind::HelloAnswer).await;
+        assert_eq!(answer.header.client, client.id);
+        client
+    }
+
+    /// Waits until the server's books say what is wanted.
+    pub async fn until(&self, what: &str, wanted: impl Fn(Status) -> bool) {
+        let seen = tokio::time::timeout(HANG, async {
+            while !wanted(self.watch.status()) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        assert!(seen.await.is_ok(), "never came: {what}; {:?}", self.watch.status());
+    }
+
+    /// Nothing is left of anybody.
+    pub async fn until_empty(&self) {
+        self.until("an empty server", |status| {
+            status.connections == 0 && status.promised == 0 && status.counts == tieline_server::Counts::default()
+        })
+        .await;
+    }
+
+    pub async fn end(self) {
+        self.stop.now();
+        tokio::time::timeout(HANG, self.task).await.expect("the server ends").unwrap();
+    }
+
+    pub async fn drained(self) {
+        self.stop.drain();
+        tokio::time::timeout(HANG, self.task).await.expect("the server drains").unwrap();
+    }
+}
+
+pub struct RawClient {
+    pub stream: TcpStream,
+    pub id: ClientId,
+    decoder: Decoder,
+    buffer: BytesMut,
+    request: u128,
+}
+
+pub fn channel(name: &str) -> ChannelId {
+    assert!(!CHANNEL_NAMESPACE.is_nil());
+    ChannelId::of_name(name)
+}
+
+impl RawClient {
+    pub async fn connect(address: SocketAddr, id: u128) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream,
+            id: ClientId::from_u128(id),
+            decoder: Decoder::new(Role::Server),
+            buffer: BytesMut::new(),
+            request: 0,
+        }
+    }
+
+    pub fn hello(&self) -> Frame {
+        let mut header = Kind::Hello.header();
+        header.client = self.id;
+        Frame::new(Kind::Hello, header, Bytes::new())
+    }
+
+    pub async fn send(&mut self, frame: &Frame) {
+        self.write(&frame.to_bytes()).await;
+    }
+
+    pub async fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// The next frame; `None` at the end of the stream.
+    pub async fn next(&mut self) -> Option<Frame> {
+        let read = async {
+            loop {
+                if let Some(frame) = self.decoder.next(&mut self.buffer).expect("the server sends legal frames") {
+                    return Some(frame);
+                }
+                match self.stream.read_buf(&mut self.buffer).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(_) => {}
+                }
+            }
+        };
+        tokio::time::timeout(HANG, read).await.expect("a frame or the end of the stream")
+    }
+
+    pub async fn expect(&mut self, kind: Kind) -> Frame {
+        match self.next().await {
+            Some(frame) if frame.kind == kind => frame,
+            other => panic!("wanted {kind:?}, got {other:?}"),
+        }
+    }
+
+    pub async fn expect_fault(&mut self, kind: Kind) -> Fault {
+        Fault::decode(&self.expect(kind).await.payload).expect("a fault")
+    }
+
+    pub async fn expect_closed(&mut self) {
+        if let Some(frame) = self.next().await {
+            panic!("wanted the end of the stream, got {frame:?}");
+        }
+    }
+
+    /// A round trip: all that was sent before has been taken in.
+    pub async fn settle(&mut self) {
+        self.send(&Frame::new(Kind::Ping, Kind::Ping.header().value(77), Bytes::new())).await;
+        assert_eq!(self.expect(Kind::Pong).await.header.value, 77);
+    }
+
+    pub fn exchange(&mut self, channel: ChannelId) -> ExchangeId {
+        self.request += 1;
+        ExchangeId { client: self.id, request: RequestId::from_u128(self.request), channel }
+    }
+
+    pub async fn receive(&mut self, channel: ChannelId, count: u64) {
+        let header = Kind::StartReceive.header().channel(channel).value(count);
+        let payload = StartPayload::join(&Metadata::new(), &[]);
+        self.send(&Frame::new(Kind::StartReceive, header, payload)).await;
+    }
+
+    pub async fn start(&mut self, channel: ChannelId, flags: Flags, body: &[u8]) -> ExchangeId {
+        let id = self.exchange(channel);
+        self.send(&start(Kind::StartRequest, id, flags, body)).await;
+        id
+    }
+}
+
+pub fn start(kind: Kind, id: ExchangeId, flags: Flags, body: &[u8]) -> Frame {
+    let mut header = kind.header().exchange(id);
+    header.flags |= flags;
+    Frame::new(kind, header, StartPayload::join(&Metadata::new(), body))
+}
+
+pub fn of(kind: Kind, id: ExchangeId, value: u64, payload: &[u8]) -> Frame {
+    Frame::new(kind, kind.header().exchange(id).value(value), Bytes::copy_from_slice(payload))
+}
+
+pub fn body(frame: &Frame) -> Bytes {
+    StartPayload::split(&frame.payload).unwrap().body
+}
