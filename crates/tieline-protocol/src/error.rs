@@ -106,7 +106,7 @@ codes! {
     5 ForbiddenChannel "forbidden-channel" "sender, receiver" ExchangeOrReceive No 77 403 "This client may not use the channel in this way.";
     6 TooLarge "too-large" "whoever sent it" Either No 76 413 "Something is larger than its limit.";
     7 FlowControl "flow-control" "whoever sent it" Either No 76 400 "More was sent or granted than the window allows.";
-    8 DuplicateId "duplicate-id" "sender" Connection No 76 400 "A request id did not increase on its connection.";
+    8 DuplicateId "duplicate-id" "client" Connection No 76 400 "A request id did not increase on its connection, or another connection has the client id.";
     9 TooManyInFlight "too-many-in-flight" "sender, receiver" ExchangeOrReceive Safe 75 429 "The connection has as much open as it may have.";
     10 ChannelFull "channel-full" "sender" Exchange Safe 75 503 "The channel holds as many waiting requests as it may, or this connection's share of them.";
     11 Overloaded "overloaded" "sender, receiver" ExchangeOrReceive Safe 75 503 "The server has promised all the memory it may, or this connection's share of it.";

@@ -369,24 +369,26 @@ impl State {
             ),
             Self::Accepted => ("accepted", "The receiver has accepted the request; no response has started."),
             Self::Responding => ("responding", "The response has started and has not been closed."),
-            Self::NotMine => (
-                "not mine",
-                "The client has no exchange open as its sender under these ids: it is over, or never was.",
-            ),
+            Self::NotMine => {
+                ("not mine", "The client has no exchange open as its sender under these ids: it is over, or never was.")
+            }
             Self::Awaiting => ("awaiting", "The client waits for the response to start."),
             Self::Answered => ("answered", "The response has started and has not been closed."),
-            Self::NotTaken => ("not taken", "The client has no exchange in its hands as its receiver under these ids."),
-            Self::Taking => ("taking", "The client has the request in its hands, and its body has not been closed."),
-            Self::Taken => ("taken", "The client has the request in its hands, and its body has been closed."),
+            Self::NotTaken => {
+                ("not in hand", "The client has no exchange in its hands as its receiver under these ids.")
+            }
+            Self::Taking => ("in hand", "The client has the request in its hands, and its body has not been closed."),
+            Self::Taken => {
+                ("in hand, complete", "The client has the request in its hands, and its body has been closed.")
+            }
             Self::NotReceiving => (
                 "not receiving",
                 "The client has no receive on the channel: it opened none, or each that it opened was closed by the \
                  server.",
             ),
-            Self::Awaited => (
-                "awaited",
-                "The client has a receive on the channel that the server has not closed, withdrawn or not.",
-            ),
+            Self::Awaited => {
+                ("awaited", "The client has a receive on the channel that the server has not closed, withdrawn or not.")
+            }
         }
     }
 }

@@ -3,12 +3,12 @@
 //! Locks: a core's lock first, then the outboxes that it puts frames into, one at a time; never two cores. Writers
 //! are woken when no lock is held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts};
-use tieline_protocol::{ChannelId, Time};
+use tieline_protocol::{ChannelId, ClientId, Time};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,8 @@ pub(crate) struct Hub {
     budget: Arc<Budget>,
     shards: Box<[Shard]>,
     peers: Mutex<BTreeMap<ConnKey, Arc<Peer>>>,
+    /// The client ids of all connections: an exchange is known by its opener's, so no two may bear the same.
+    clients: Mutex<BTreeSet<ClientId>>,
     next_key: AtomicU64,
 }
 
@@ -60,6 +62,7 @@ impl Hub {
             id,
             budget,
             peers: Mutex::default(),
+            clients: Mutex::default(),
             next_key: AtomicU64::new(1),
         })
     }
@@ -76,9 +79,17 @@ impl Hub {
         Some(peer)
     }
 
-    /// Forgets a connection. Its cores have been told before.
-    pub(crate) fn leave(&self, peer: &Peer) {
+    /// Gives a client id to a connection, if no other has it.
+    pub(crate) fn take_client(&self, client: ClientId) -> bool {
+        lock(&self.clients).insert(client)
+    }
+
+    /// Forgets a connection, and the client id that it was given. Its cores have been told before.
+    pub(crate) fn leave(&self, peer: &Peer, client: Option<ClientId>) {
         self.peers().remove(&peer.key);
+        if let Some(client) = client {
+            lock(&self.clients).remove(&client);
+        }
         peer.clear();
         self.feed_hungry();
     }

@@ -139,3 +139,53 @@ async fn frames_about_somebody_elses_request_change_nothing_and_tell_nothing() {
     assert_eq!(body(&sender.expect(Kind::StartResponse).await), "good");
     server.end().await;
 }
+
+#[tokio::test]
+async fn a_client_id_that_another_connection_has() {
+    let server = TestServer::start().await;
+    let mut victim = server.client(1).await;
+    let mut receiver = server.client(2).await;
+    receiver.receive(channel("c"), 1).await;
+    let id = victim.start(channel("c"), Flags::FINAL, b"a").await;
+    receiver.expect(Kind::StartRequest).await;
+    let mut thief = RawClient::connect(server.address, 1).await;
+    thief.send(&thief.hello()).await;
+    let fault = thief.expect_fault(Kind::ErrorConnection).await;
+    assert_eq!(fault.code, Code::DuplicateId);
+    thief.expect_closed().await;
+    receiver.send(&start(Kind::StartResponse, id, Flags::FINAL, b"b")).await;
+    assert_eq!(body(&victim.expect(Kind::StartResponse).await), "b");
+    // Once the victim is gone, the id is nobody's.
+    drop((victim, thief));
+    server.until("only the receiver", |status| status.connections == 1).await;
+    server.client(1).await;
+    server.end().await;
+}
+
+#[tokio::test]
+async fn an_error_behind_a_full_batch_still_arrives() {
+    let server = TestServer::start().await;
+    let mut sender = server.client(1).await;
+    let mut receiver = server.client(2).await;
+    receiver.receive(channel("c"), 1).await;
+    let id = sender.start(channel("c"), Flags::FINAL, b"a").await;
+    sender.send(&of(Kind::AckResponse, id, 1 << 20, b"")).await;
+    receiver.expect(Kind::StartRequest).await;
+    receiver.expect(Kind::AckResponse).await;
+    // More than the sender's socket takes while it doesn't read: its batch stays full.
+    receiver.send(&start(Kind::StartResponse, id, Flags::NONE, b"")).await;
+    for chunk in 0..16_u64 {
+        receiver.send(&of(Kind::ChunkResponse, id, chunk << 16, &[7; 1 << 16])).await;
+    }
+    receiver.settle().await;
+    sender.send(&start(Kind::StartRequest, id, Flags::NONE, b"")).await;
+    loop {
+        let frame = sender.next().await.expect("an error before the end");
+        if frame.kind == Kind::ErrorConnection {
+            assert_eq!(Fault::decode(&frame.payload).unwrap().code, Code::DuplicateId);
+            break;
+        }
+    }
+    sender.expect_closed().await;
+    server.end().await;
+}

@@ -112,7 +112,9 @@ async fn a_client_that_ends_its_connection_gets_the_answer_and_the_rest_of_its_w
     receiver.receive(channel("c"), 1).await;
     let id = sender.start(channel("c"), Flags::FINAL, b"x").await;
     receiver.expect(Kind::StartRequest).await;
-    sender.send(&tieline_protocol::Frame::new(Kind::EndConnection, Kind::EndConnection.header(), bytes::Bytes::new())).await;
+    sender
+        .send(&tieline_protocol::Frame::new(Kind::EndConnection, Kind::EndConnection.header(), bytes::Bytes::new()))
+        .await;
     sender.expect(Kind::EndConnection).await;
     receiver.send(&start(Kind::StartResponse, id, Flags::FINAL, b"y")).await;
     sender.expect(Kind::StartResponse).await;
@@ -210,7 +212,8 @@ async fn unix_sockets_serve_as_tcp_does() {
     let path = dir.path().join("bus");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let stop = Stop::new();
-    let server = tokio::spawn(Server::new(Config::default(), stop.clone()).unwrap().run(vec![Listener::from(listener)]));
+    let server =
+        tokio::spawn(Server::new(Config::default(), stop.clone()).unwrap().run(vec![Listener::from(listener)]));
     let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
     let mut header = Kind::Hello.header();
     header.client = tieline_protocol::ClientId::from_u128(9);

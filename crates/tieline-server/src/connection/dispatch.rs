@@ -91,6 +91,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn greet(&mut self, hello: &Hello) -> Result<(), Over> {
         access::admit(hello).map_err(|fault| Over::Refused(Violation::new(fault.code, fault.message)))?;
         let payload = client_payload(&hello.metadata).map_err(Over::Refused)?;
+        if !self.hub.take_client(hello.client) {
+            return Err(Over::Refused(Violation::new(
+                Code::DuplicateId,
+                "another connection has this client id: draw 128 fresh random bits for every connection",
+            )));
+        }
+        self.client = Some(hello.client);
         self.liveness.hello_came();
         // The timer is set for a hello that doesn't come; from now on it is the usual one.
         let next = self.hub.clock.instant(self.liveness.next_tick());

@@ -21,17 +21,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Over::Ended => None,
             Over::Lost(_) | Over::GivenUp(_) => return,
         };
+        // Whatever happens here, the connection is over.
+        let _ = tokio::time::timeout(LINGER, self.linger(last_words)).await;
+    }
+
+    async fn linger(&mut self, last_words: Option<Violation>) -> io::Result<()> {
+        // What was half written comes first, or the error would stand in the middle of another frame.
+        self.write_batch().await?;
         if let Some(violation) = last_words {
-            // What was half written comes first, or the error would stand in the middle of another frame.
             let mut outbox = Outbox::<()>::new();
             outbox.first(error_frame(&violation));
             outbox.claim(&mut self.batch);
+            self.write_batch().await?;
         }
-        // Whatever happens here, the connection is over.
-        let _ = tokio::time::timeout(LINGER, self.linger()).await;
+        self.read_out().await
     }
 
-    async fn linger(&mut self) -> io::Result<()> {
+    async fn write_batch(&mut self) -> io::Result<()> {
         while !self.batch.is_empty() {
             std::future::poll_fn(|cx| {
                 let mut slices = [io::IoSlice::new(&[]); super::SLICES];
@@ -41,6 +47,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .await
             .map(|written| self.batch.advance(written))?;
         }
+        Ok(())
+    }
+
+    /// Shuts the write half, and reads and throws away what still comes.
+    async fn read_out(&mut self) -> io::Result<()> {
         std::future::poll_fn(|cx| Pin::new(&mut self.io).poll_shutdown(cx)).await?;
         let mut left = LINGER_BYTES;
         let mut waste = BytesMut::new();

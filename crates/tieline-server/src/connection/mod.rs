@@ -22,7 +22,7 @@ use tieline_broker::FloodMeter;
 use tieline_protocol::liveness::{Liveness, Pulse};
 use tieline_protocol::outbox::Batch;
 use tieline_protocol::session::ServerSession;
-use tieline_protocol::{Code, Decoder, Frame, Kind, Role, Time, Violation};
+use tieline_protocol::{ClientId, Code, Decoder, Frame, Kind, Role, Time, Violation};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
@@ -85,6 +85,8 @@ struct Connection<S> {
     batch: Batch,
     liveness: Liveness,
     flood: FloodMeter,
+    /// The id that the connection was given by its hello.
+    client: Option<ClientId>,
     /// The shards that know this connection, a bit each.
     joined: u64,
     touched: Touched,
@@ -107,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             batch: Batch::new(),
             liveness,
             flood: FloodMeter::default(),
+            client: None,
             joined: 0,
             touched: Touched::new(),
             timer,
@@ -250,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.hub.step(shard, &mut self.touched, |core| core.disconnect(now, key));
         }
         self.wake_touched();
-        self.hub.leave(&self.peer);
+        self.hub.leave(&self.peer, self.client);
     }
 }
 
