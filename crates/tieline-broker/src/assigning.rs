@@ -149,7 +149,7 @@ impl<P: Port> Core<P> {
         }
         let allowed = x.may_be_handed_out_again() && (before != Unfinished::Lost || x.idempotent);
         x.maybe_seen |= before == Unfinished::Lost;
-        let Some(channel) = self.channels.get_mut(&x.id.channel) else { return };
+        let channel = self.channels.entry(x.id.channel).or_default();
         let fault = if !allowed || (x.no_wait && !channel.has_ready_beside(&x.returned_by)) {
             match before {
                 Unfinished::Lost => Fault::new(Code::ReceiverLost),
@@ -163,7 +163,7 @@ impl<P: Port> Core<P> {
             if x.is_due(now) {
                 return self.expire_waiting(now, slot);
             }
-            let Some(channel) = self.channels.get_mut(&x.id.channel) else { return };
+            let channel = self.channels.entry(x.id.channel).or_default();
             if let Some(receiver) = channel.next_ready(&x.returned_by) {
                 self.hand_out(now, slot, receiver);
             } else {

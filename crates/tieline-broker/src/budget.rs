@@ -45,6 +45,11 @@ impl Budget {
         self.held.load(Relaxed)
     }
 
+    /// Bytes that aren't.
+    pub(crate) fn free(&self) -> u64 {
+        self.total.saturating_sub(self.held())
+    }
+
     /// Whether memory came free that somebody waits for; says so once.
     pub fn take_freed(&self) -> bool {
         self.freed.load(Relaxed) && self.freed.swap(false, Relaxed)
@@ -154,7 +159,7 @@ impl Account {
 
     /// The most that this connection may hold now, beside what it holds: its share of what is free.
     pub(crate) fn available(&self) -> u64 {
-        let free = self.budget.total.saturating_sub(self.budget.held());
+        let free = self.budget.free();
         let share = (free / 4).max(SHARE_MIN * ADMISSION);
         share.saturating_sub(self.held()).min(free)
     }
@@ -183,6 +188,13 @@ impl Reservation {
     /// How many.
     pub const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Leaves `bytes` here, or what there is of them, and hands out the rest.
+    pub(crate) fn split(&mut self, bytes: u64) -> Self {
+        let rest = self.bytes.saturating_sub(bytes);
+        self.bytes -= rest;
+        Self { account: Arc::clone(&self.account), bytes: rest }
     }
 
     /// Takes over what another holds.
@@ -227,7 +239,9 @@ mod tests {
         assert_eq!((first.bytes(), budget.held(), account.held()), (1500, 1500, 1500));
         first.keep(400);
         assert_eq!((budget.held(), account.held()), (400, 400));
-        drop(first);
+        let rest = first.split(100);
+        assert_eq!((first.bytes(), rest.bytes(), budget.held()), (100, 300, 400));
+        drop((first, rest));
         assert_eq!((budget.held(), account.held()), (0, 0));
     }
 

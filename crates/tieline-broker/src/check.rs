@@ -60,7 +60,7 @@ impl<P: Port> Core<P> {
                 assert!(x.request.granted() <= INITIAL_WINDOW, "a request that waits was granted nothing more");
             }
             Stage::Handed(_) => assert!(x.response.is_none() && x.kept.is_some()),
-            Stage::Accepted(_) => assert!(x.response.is_none()),
+            Stage::Accepted(_) => assert!(x.response.is_none() && (x.kept.is_none() || x.idempotent)),
             Stage::Responding(_) => {
                 assert!(x.response.is_some_and(|response| response.arrived() <= response.granted()), "invariant 6");
                 assert!(x.kept.is_none());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tieline_protocol::arena::Arena;
-use tieline_protocol::outbox::{Outbox, Way};
+use tieline_protocol::outbox::{LaneKey, Outbox, Way};
 use tieline_protocol::rules::{Effect, State, effect};
 use tieline_protocol::{ChannelId, ExchangeId, Frame, Kind, Time, Violation};
 
@@ -220,6 +220,11 @@ impl<P: Port> Core<P> {
         Some(result)
     }
 
+    /// Body bytes that have arrived for a connection and haven't left to it.
+    pub(crate) fn body_waiting(&self, conn: ConnKey, lane: LaneKey) -> u64 {
+        self.conns.get(&conn).map_or(0, |conn| conn.port.with(|o| o.waiting(lane)) as u64)
+    }
+
     pub(crate) fn find(&self, frame: &Frame) -> Option<(Slot, &Exchange)> {
         let slot = *self.index.get(&frame.header.exchange_id())?;
         Some((slot, self.exchanges.get(slot)?))
@@ -251,7 +256,9 @@ impl<P: Port> Core<P> {
 /// The bytes of body that a frame counts as when it is late.
 pub(crate) fn body_bytes(frame: &Frame) -> u64 {
     match frame.kind {
-        Kind::ChunkRequest | Kind::ChunkResponse | Kind::StartResponse => frame.payload.len().saturating_sub(2) as u64,
+        Kind::ChunkRequest | Kind::ChunkResponse => frame.payload.len() as u64,
+        // The metadata counts against the credit, the two bytes of its length don't.
+        Kind::StartResponse => frame.payload.len().saturating_sub(2) as u64,
         _ => 0,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use tieline_protocol::limits::INITIAL_WINDOW;
+use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
 use tieline_protocol::outbox::{Close, Way};
 use tieline_protocol::{Code, Fault, Flags, Time, Violation};
 
@@ -30,18 +30,22 @@ impl<P: Port> Core<P> {
     /// that was given any of it. `None` for an opener that is gone.
     pub(crate) fn end_exchange(&mut self, now: Time, slot: Slot, to_opener: Option<Fault>, to_receiver: &Fault) {
         let taken_back = self.take_back(slot);
+        let mut admission = self.exchanges.get_mut(slot).and_then(|x| x.admission.take());
         if let Some(to) = self.detach(slot) {
             if let Some(x) = self.exchanges.get_mut(slot) {
                 x.maybe_seen = true;
             }
             self.outbox(to.receiver, |o| {
                 o.abort(to.lane, Flags::NONE, to_receiver.encode());
-                o.finish(to.lane, None);
+                // A start that still waits there, with all its metadata, is paid for until it is written.
+                let pinned = !o.has_left(to.lane);
+                let rest = admission.as_mut().filter(|_| pinned).map(|a| a.split(EXCHANGE_OVERHEAD));
+                o.finish(to.lane, rest);
             });
         }
-        let Some(x) = self.exchanges.get_mut(slot) else { return };
+        let Some(x) = self.exchanges.get(slot) else { return };
         let (opener, lane, channel) = (x.opener, x.opener_lane, x.id.channel);
-        let (flags, admission) = (Flags::UNSTARTED.when(!x.maybe_seen), x.admission.take());
+        let flags = Flags::UNSTARTED.when(!x.maybe_seen);
         if let Some(fault) = to_opener {
             self.outbox(opener, |o| {
                 o.abort(lane, flags, fault.encode());
@@ -109,34 +113,49 @@ impl<P: Port> Core<P> {
     }
 
     /// A connection is gone. What it opened ends; what it was assigned is handed on, or ends; its receives are
-    /// forgotten.
+    /// forgotten. No start that still waits in its outbox leaves it any more.
     pub fn disconnect(&mut self, now: Time, conn: ConnKey) {
         let Some(record) = self.conns.remove(&conn) else { return };
         for (channel, receive) in &record.receives {
             self.forget_receive(*channel, receive);
         }
         let lost = Fault::new(Code::SenderLost);
-        for slot in &record.opened {
-            if record.assigned.contains(slot) {
-                self.detach(*slot);
+        // First those that wait: else readiness that another gives back would go to them.
+        let (waiting, handed): (Vec<Slot>, Vec<Slot>) =
+            record.opened.iter().partition(|slot| self.exchanges.get(**slot).is_some_and(|x| x.hand_out().is_none()));
+        for slot in waiting.into_iter().chain(handed) {
+            if record.assigned.contains(&slot) {
+                self.detach(slot);
             }
-            self.end_exchange(now, *slot, None, &lost);
+            self.end_exchange(now, slot, None, &lost);
         }
         self.hand_on_all(now, &record);
     }
 
-    /// Hands on what a lost receiver had, the oldest to the front.
+    /// Hands on what a lost receiver had, in the order of the requests: as long as others are ready, the oldest goes
+    /// first; of those that wait again, the oldest comes to the front.
     fn hand_on_all(&mut self, now: Time, record: &Conn<P>) {
         let mut assigned: Vec<_> = record
             .assigned
             .iter()
             .filter_map(|slot| self.exchanges.get(*slot).map(|x| (x.id.request, *slot)))
             .collect();
-        assigned.sort_unstable_by(|a, b| b.cmp(a));
+        assigned.sort_unstable();
+        let mut later = Vec::new();
         for (_, slot) in assigned {
             let Some(to) = self.detach(slot) else { continue };
-            let left = record.port.with(|o| o.has_left(to.lane));
-            self.hand_on(now, slot, if left { Unfinished::Lost } else { Unfinished::LostUnsent });
+            // Taken out, not only asked for: the writer may go on until the connection is torn down.
+            let unsent = record.port.with(|o| o.retract(to.lane));
+            let before = if unsent { Unfinished::LostUnsent } else { Unfinished::Lost };
+            let channel = self.exchanges.get(slot).and_then(|x| self.channels.get(&x.id.channel));
+            if channel.is_some_and(|channel| !channel.ready.is_empty()) {
+                self.hand_on(now, slot, before);
+            } else {
+                later.push((slot, before));
+            }
+        }
+        for (slot, before) in later.into_iter().rev() {
+            self.hand_on(now, slot, before);
         }
     }
 

@@ -52,7 +52,8 @@ impl<P: Port> Core<P> {
     /// Tries again for all that wait for memory, one for each connection in turn, as long as it goes on.
     pub fn feed_hungry(&mut self) {
         let mut refused = 0;
-        while refused < self.hungry.keys() {
+        // With less than a step left there is nothing worth passing on; so a spent budget costs no walk through all.
+        while refused < self.hungry.keys() && self.budget.free() >= STEP {
             let Some((_, &(slot, way))) = self.hungry.peek() else { return };
             let before = self.granted(slot, way);
             self.feed(slot, way);

@@ -38,6 +38,10 @@ impl<P: Port> Core<P> {
         if self.draining {
             return Err(Fault::new(Code::ShuttingDown));
         }
+        // Ids of one connection increase, so this is somebody under another's client id: nothing of theirs may change.
+        if self.index.contains_key(&id) {
+            return Err(Fault::because(Code::DuplicateId, "a request with these ids is open on another connection"));
+        }
         self.check_channel_name(id.channel, &start.metadata)?;
         let Some(account) = self.account(conn).cloned() else { return Err(Fault::new(Code::Internal)) };
         if account.requests() >= self.config.requests {

@@ -21,7 +21,7 @@ impl<P: Port> Core<P> {
             Effect::Take => match frame.kind {
                 Kind::StartReceive => return self.open_receive(now, conn, frame),
                 Kind::AckReceive => self.raise_receive(now, conn, channel, frame.header.value),
-                _ => self.close_receive(conn, channel),
+                _ => self.withdraw_receive(conn, channel),
             },
             Effect::Late => self.late(conn, frame),
             Effect::FailExchange | Effect::FailConnection => {
@@ -82,6 +82,17 @@ impl<P: Port> Core<P> {
             receive.turn = Some(channel.enter_ready(conn, false));
             self.match_channel(now, id);
         }
+    }
+
+    /// The client withdraws a receive. Doing so in a loop costs it nothing and fills its outbox with answers, so a
+    /// receive that came to nothing is held against it.
+    fn withdraw_receive(&mut self, conn: ConnKey, id: ChannelId) {
+        let record = self.conns.get(&conn);
+        if let Some(record) = record.filter(|record| record.receives.get(&id).is_some_and(|receive| receive.used == 0))
+        {
+            record.account.strike();
+        }
+        self.close_receive(conn, id);
     }
 
     /// Closes a receive and tells how many starts were delivered on it; what was handed out is run or returned.

@@ -14,7 +14,10 @@ impl<P: Port> Core<P> {
     pub(crate) fn opener_frame(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<(), Violation> {
         let outcome = match frame.kind {
             Kind::ChunkRequest => self.request_chunk(slot, frame),
-            Kind::EndRequest => self.request_end(slot, frame),
+            Kind::EndRequest => {
+                check_trailer(&frame.payload)?;
+                self.request_end(slot, frame)
+            }
             Kind::AckResponse => self.grant_response(slot, frame.header.value),
             Kind::ErrorRequest => {
                 let fault = decode_fault(frame)?;
@@ -57,7 +60,6 @@ impl<P: Port> Core<P> {
     }
 
     fn request_end(&mut self, slot: Slot, frame: &Frame) -> Result<(), Violation> {
-        check_trailer(&frame.payload)?;
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         x.request.close(Some(frame.header.value))?;
         self.close_request(slot, frame.payload.clone());
@@ -76,9 +78,11 @@ impl<P: Port> Core<P> {
     }
 
     fn grant_response(&mut self, slot: Slot, to: u64) -> Result<(), Violation> {
-        let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
+        let Some(x) = self.exchanges.get(slot) else { return Ok(()) };
         let arrived = x.response.map_or(0, |response| response.arrived());
-        check_grant(to, arrived, self.config.window)?;
+        let waiting = self.body_waiting(x.opener, x.opener_lane);
+        check_grant(to, arrived.saturating_sub(waiting), self.config.window)?;
+        let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         x.response_grant.wanted = x.response_grant.wanted.max(to);
         self.feed(slot, Way::Response);
         Ok(())
@@ -106,7 +110,7 @@ pub(crate) fn check_grant(to: u64, forwarded: u64, window: u64) -> Result<(), Vi
     Ok(())
 }
 
-/// The payload of an `end` is metadata.
+/// The payload of an `end` is metadata; the connection dies of one that isn't.
 pub(crate) fn check_trailer(payload: &Bytes) -> Result<(), Violation> {
     Metadata::parse(payload.clone(), TRAILER_MAX)
         .map(drop)

@@ -21,7 +21,10 @@ impl<P: Port> Core<P> {
                 self.response_start(slot, start, frame.has(Flags::FINAL))
             }
             Kind::ChunkResponse => self.response_chunk(slot, frame),
-            Kind::EndResponse => self.response_end(slot, frame),
+            Kind::EndResponse => {
+                check_trailer(&frame.payload)?;
+                self.response_end(slot, frame)
+            }
             Kind::ErrorResponse => self.response_error(now, slot, frame)?,
             _ => Ok(()),
         };
@@ -32,8 +35,10 @@ impl<P: Port> Core<P> {
     }
 
     fn grant_request(&mut self, slot: Slot, to: u64) -> Result<(), Violation> {
+        let Some(x) = self.exchanges.get(slot) else { return Ok(()) };
+        let waiting = x.hand_out().map_or(0, |out| self.body_waiting(out.receiver, out.lane));
+        check_grant(to, x.request.arrived().saturating_sub(waiting), self.config.window)?;
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
-        check_grant(to, x.request.arrived(), self.config.window)?;
         x.request_grant.wanted = x.request_grant.wanted.max(to);
         self.accept(slot);
         self.feed(slot, Way::Request);
@@ -88,7 +93,6 @@ impl<P: Port> Core<P> {
     }
 
     fn response_end(&mut self, slot: Slot, frame: &Frame) -> Result<(), Violation> {
-        check_trailer(&frame.payload)?;
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         if let Some(response) = &mut x.response {
             response.close(Some(frame.header.value))?;

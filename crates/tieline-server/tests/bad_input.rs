@@ -174,8 +174,9 @@ async fn an_error_behind_a_full_batch_still_arrives() {
     receiver.expect(Kind::AckResponse).await;
     // More than the sender's socket takes while it doesn't read: its batch stays full.
     receiver.send(&start(Kind::StartResponse, id, Flags::NONE, b"")).await;
+    let piece = vec![7; 1 << 16];
     for chunk in 0..16_u64 {
-        receiver.send(&of(Kind::ChunkResponse, id, chunk << 16, &[7; 1 << 16])).await;
+        receiver.send(&of(Kind::ChunkResponse, id, chunk << 16, &piece)).await;
     }
     receiver.settle().await;
     sender.send(&start(Kind::StartRequest, id, Flags::NONE, b"")).await;

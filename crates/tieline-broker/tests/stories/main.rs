@@ -1,0 +1,19 @@
+//! Stories about the routing core, told as the frames that clients write and get. Each module is one theme; [`world`]
+//! is what they play in.
+
+mod assignment;
+mod credit;
+mod deadlines;
+mod drain;
+mod effects;
+mod endings;
+mod fairness;
+mod floods;
+mod handing_out_again;
+mod idempotent;
+mod memory;
+mod old_faults;
+mod ownership;
+mod random;
+mod receives;
+mod world;
