@@ -1,0 +1,365 @@
+//! The one task of a connection: it owns the socket, reads, writes and keeps time.
+//!
+//! The read side never waits: what comes goes into queues that credit bounds, so reading goes on whatever programs
+//! and the write side do. Partial reads and writes live in the driver, so nothing is lost between polls.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tieline_protocol::liveness::{Liveness, LivenessLimits, Pulse};
+use tieline_protocol::outbox::Batch;
+use tieline_protocol::{Decoder, Fault, Frame, Kind, Role, Time, Violation, limits};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tracing::{debug, warn};
+
+use super::Conn;
+use super::effects::{Effects, register};
+use super::incoming::Fatal;
+use super::state::{Loss, State};
+
+/// Bytes that a read has room for: one full frame, so that its body is a slice of one buffer.
+const READ_ROOM: usize = 64 * 1024;
+
+/// Less room than this isn't worth a read of its own, in bytes.
+const READ_ROOM_MIN: usize = 8 * 1024;
+
+/// Rounds of reading and writing before other tasks get their turn.
+const ROUNDS: usize = 16;
+
+/// Slices of one vectored write.
+const SLICES: usize = 32;
+
+/// Why the driver stopped.
+#[derive(Debug)]
+enum Cause {
+    /// Both sides said `end` and nothing was open.
+    Finished,
+    /// The socket failed, or the server fell silent.
+    Lost(String),
+    /// The server broke a rule.
+    Broke(Violation),
+    /// The server gave the connection up.
+    Told(Fault),
+    /// The program wants no more of it.
+    Killed,
+}
+
+impl From<Fatal> for Cause {
+    fn from(fatal: Fatal) -> Self {
+        match fatal {
+            Fatal::Broke(violation) => Self::Broke(violation),
+            Fatal::Told(fault) => Self::Told(fault),
+        }
+    }
+}
+
+/// Carries a connection until it is over.
+pub(crate) async fn drive<IO: AsyncRead + AsyncWrite + Unpin>(io: IO, conn: Arc<Conn>) {
+    let mut driver = Driver::new(io, conn);
+    let cause = poll_fn(|cx| driver.poll(cx)).await;
+    driver.end(cause).await;
+}
+
+struct Driver<IO> {
+    io: IO,
+    conn: Arc<Conn>,
+    decoder: Decoder,
+    read: BytesMut,
+    batch: Batch,
+    must_flush: bool,
+    liveness: Liveness,
+    /// The zero of the clock that liveness is told of.
+    began: Instant,
+    sleep: Pin<Box<Sleep>>,
+    greeted: bool,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
+    fn new(io: IO, conn: Arc<Conn>) -> Self {
+        let began = Instant::now();
+        let liveness = Liveness::new(LivenessLimits::default(), Time::ZERO);
+        let sleep = Box::pin(sleep_until(began + liveness.next_tick().since_start()));
+        Self {
+            io,
+            conn,
+            decoder: Decoder::new(Role::Server),
+            read: BytesMut::new(),
+            batch: Batch::new(),
+            must_flush: false,
+            liveness,
+            began,
+            sleep,
+            greeted: false,
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_start(self.began.elapsed())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Cause> {
+        match self.poll_rounds(cx) {
+            Ok(poll) => poll.map(|()| Cause::Finished),
+            Err(cause) => Poll::Ready(cause),
+        }
+    }
+
+    fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Cause> {
+        for _ in 0..ROUNDS {
+            let has_read = self.read_some(cx)?;
+            let has_written = match self.write_some(cx)? {
+                Wrote::Some => true,
+                Wrote::Nothing => false,
+                Wrote::All => return Ok(Poll::Ready(())),
+            };
+            if !has_read && !has_written && !self.keep_time(cx)? {
+                return Ok(Poll::Pending);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+
+    // Reading
+
+    /// One read and all that it brought; whether it brought anything.
+    fn read_some(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
+        let lacks = self.decoder.lacks(&self.read);
+        if self.read.capacity() - self.read.len() < lacks.max(READ_ROOM_MIN) {
+            self.read.reserve(lacks.max(READ_ROOM));
+        }
+        match tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.read) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => Err(self.end_of_stream()),
+            Poll::Ready(Err(error)) => Err(Cause::Lost(format!("reading failed: {error}"))),
+            Poll::Ready(Ok(bytes)) => {
+                let now = self.now();
+                self.liveness.heard(now, bytes);
+                self.decode()?;
+                self.liveness.frame(now, self.decoder.is_within_frame(&self.read));
+                Ok(true)
+            }
+        }
+    }
+
+    /// All complete frames of the buffer, in one step.
+    fn decode(&mut self) -> Result<(), Fatal> {
+        let Self { conn, decoder, read, .. } = self;
+        conn.step(|state, fx| {
+            while let Some(frame) = decoder.next(read)? {
+                let is_welcome = frame.kind == Kind::HelloAnswer;
+                state.take_in(frame, fx)?;
+                if is_welcome {
+                    decoder.set_payload_max(state.limits.payload);
+                }
+            }
+            Ok::<(), Fatal>(())
+        })?;
+        if !self.greeted {
+            self.note_welcome();
+        }
+        Ok(())
+    }
+
+    fn note_welcome(&mut self) {
+        if let Some(ping) = self.conn.step(|state, _| state.session.is_greeted().then_some(state.limits.ping)) {
+            self.greeted = true;
+            self.liveness.hello_came();
+            self.liveness.set_ping_after(ping);
+            self.set_alarm();
+        }
+    }
+
+    fn end_of_stream(&self) -> Cause {
+        let (greeted, finished) = self.conn.step(|state, _| (state.session.is_greeted(), state.is_finished()));
+        if finished && self.batch.is_empty() {
+            Cause::Finished
+        } else if greeted {
+            Cause::Lost("the server closed it".to_owned())
+        } else {
+            Cause::Lost("the server closed it without a greeting; is it a Tieline server?".to_owned())
+        }
+    }
+
+    // Writing
+
+    /// Writes once, claiming frames if none are left of the last claim.
+    fn write_some(&mut self, cx: &mut Context<'_>) -> Result<Wrote, Cause> {
+        if self.batch.is_empty() && self.claim(cx)? {
+            return self.flush(cx).map(|flushed| if flushed { Wrote::All } else { Wrote::Nothing });
+        }
+        if self.batch.is_empty() {
+            self.flush(cx)?;
+            return Ok(Wrote::Nothing);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = self.batch.fill(&mut slices);
+        let io = Pin::new(&mut self.io);
+        let wrote = if io.is_write_vectored() {
+            io.poll_write_vectored(cx, &slices[..filled])
+        } else {
+            io.poll_write(cx, &slices[0])
+        };
+        match wrote {
+            Poll::Pending => Ok(Wrote::Nothing),
+            Poll::Ready(Ok(0)) => Err(Cause::Lost("the socket takes nothing more".to_owned())),
+            Poll::Ready(Err(error)) => Err(Cause::Lost(format!("writing failed: {error}"))),
+            Poll::Ready(Ok(bytes)) => {
+                self.batch.advance(bytes);
+                self.must_flush = true;
+                let now = self.now();
+                self.liveness.wrote(now, !self.batch.is_empty());
+                if self.batch.is_empty() {
+                    self.conn.step(State::written);
+                }
+                Ok(Wrote::Some)
+            }
+        }
+    }
+
+    /// Takes frames from the outbox; whether the connection is finished instead.
+    fn claim(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
+        let Self { conn, batch, .. } = self;
+        let (killed, finished) = conn.step(|state, _| {
+            state.outbox.claim(batch);
+            state.driver_idle = batch.is_empty();
+            register(&mut state.driver, cx);
+            (state.killed, batch.is_empty() && state.is_finished())
+        });
+        if killed {
+            return Err(Cause::Killed);
+        }
+        if self.batch.is_empty() {
+            self.batch.release();
+        } else {
+            let now = self.now();
+            self.liveness.queued(now);
+        }
+        Ok(finished)
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
+        if self.must_flush {
+            match Pin::new(&mut self.io).poll_flush(cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(error)) => return Err(Cause::Lost(format!("writing failed: {error}"))),
+                Poll::Ready(Ok(())) => self.must_flush = false,
+            }
+        }
+        Ok(true)
+    }
+
+    // Time
+
+    /// Looks at the clocks if it is time; whether there is something to write for it. Called when a read has just
+    /// found nothing.
+    fn keep_time(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
+        if !self.batch.is_empty() {
+            // Nothing was claimed in this round: the socket takes nothing. The program may want the end all the same.
+            let killed = self.conn.step(|state, _| {
+                register(&mut state.driver, cx);
+                state.killed
+            });
+            if killed {
+                return Err(Cause::Killed);
+            }
+        }
+        let mut woke = false;
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            let now = self.now();
+            match self.liveness.tick(now) {
+                Pulse::Fine => {}
+                Pulse::Ping(nonce) => {
+                    let ping = Frame::new(Kind::Ping, Kind::Ping.header().value(nonce), Bytes::new());
+                    self.conn.step(|state, _| state.outbox.first(ping));
+                    woke = true;
+                }
+                pulse => return Err(Cause::Lost(given_up(pulse))),
+            }
+            self.set_alarm();
+        }
+        Ok(woke)
+    }
+
+    fn set_alarm(&mut self) {
+        self.sleep.as_mut().reset(self.began + self.liveness.next_tick().since_start());
+    }
+
+    // The end
+
+    async fn end(mut self, cause: Cause) {
+        let (loss, farewell) = match cause {
+            Cause::Finished => (Loss::Lost("it was closed in good order".to_owned()), None),
+            Cause::Killed => (Loss::Lost("the client was closed".to_owned()), None),
+            Cause::Lost(reason) => (Loss::Lost(reason), None),
+            Cause::Told(fault) if !self.greeted => (Loss::Refused(fault), None),
+            Cause::Told(fault) => {
+                (Loss::Lost(format!("the server gave it up: {} ({})", fault.message, fault.code)), None)
+            }
+            Cause::Broke(violation) => {
+                warn!(%violation.message, "the server broke the protocol");
+                let reason = format!("the server broke the protocol: {}", violation.message);
+                (Loss::Lost(reason), Some(violation))
+            }
+        };
+        self.conn.step(|state, fx| state.lose(loss, fx));
+        // Whoever waits for the connection's end doesn't wait for what is left: a second for the last words.
+        let last_words = self.last_words(farewell);
+        if !matches!(timeout(limits::LINGER, last_words).await, Ok(Ok(()))) {
+            debug!("the connection ended without its last words");
+        }
+    }
+
+    /// Finishes the frame that was begun, says why, and shuts down.
+    async fn last_words(&mut self, farewell: Option<Violation>) -> io::Result<()> {
+        if let Some(violation) = farewell {
+            self.io.write_all(&self.batch.drain()).await?;
+            let frame = Frame::new(Kind::ErrorConnection, Kind::ErrorConnection.header(), violation.fault().encode());
+            self.io.write_all(&frame.to_bytes()).await?;
+            self.io.shutdown().await?;
+            // Closing with unread bytes would reset the connection and destroy the error.
+            let mut thrown = vec![0; READ_ROOM_MIN];
+            while self.io.read(&mut thrown).await? > 0 {}
+            return Ok(());
+        }
+        self.io.shutdown().await
+    }
+}
+
+enum Wrote {
+    /// The socket took bytes.
+    Some,
+    /// There was nothing to write, or the socket took nothing.
+    Nothing,
+    /// The connection is finished, and all is written.
+    All,
+}
+
+impl State {
+    /// The socket took all that was claimed.
+    fn written(&mut self, fx: &mut Effects) {
+        self.outbox.written();
+        for (id, way) in self.outbox.take_progress() {
+            self.progressed(id, way, fx);
+        }
+    }
+}
+
+/// Why a peer was given up, for people.
+fn given_up(pulse: Pulse) -> String {
+    let seconds = |span: Duration| span.as_secs();
+    match pulse {
+        Pulse::NoHello => format!("the server did not greet within {} s", seconds(limits::HELLO_WITHIN)),
+        Pulse::Stalled => format!("the server took no byte for {} s", seconds(limits::SILENCE_MAX)),
+        Pulse::Crawling => format!("a frame of the server did not come on for {} s", seconds(limits::FRAME_WITHIN)),
+        Pulse::Silent | Pulse::Fine | Pulse::Ping(_) => {
+            format!("nothing was heard of the server for {} s", seconds(limits::SILENCE_MAX))
+        }
+    }
+}

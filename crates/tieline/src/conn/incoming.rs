@@ -1,0 +1,234 @@
+//! What each frame from the server does. What is legal in which state stands in [`tieline_protocol::rules`].
+
+use bytes::Bytes;
+use tieline_protocol::limits::initial_credit;
+use tieline_protocol::metadata::{METADATA_MAX, TRAILER_MAX};
+use tieline_protocol::rules::{Effect, State as Rule, effect};
+use tieline_protocol::session::{ToClient, decode_fault};
+use tieline_protocol::{Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, StartPayload, Violation};
+
+use super::effects::Effects;
+use super::flows::Over;
+use super::sends::Sending;
+use super::state::State;
+use crate::error::{Error, Outcome};
+
+/// What ends a connection from within.
+#[derive(Debug)]
+pub(crate) enum Fatal {
+    /// The server broke a rule, and is told so.
+    Broke(Violation),
+    /// The server gives the connection up.
+    Told(Fault),
+}
+
+impl From<Violation> for Fatal {
+    fn from(violation: Violation) -> Self {
+        Self::Broke(violation)
+    }
+}
+
+impl State {
+    /// Takes in a frame; what it leads to is in the state, the outbox and `fx` then.
+    pub(super) fn take_in(&mut self, frame: Frame, fx: &mut Effects) -> Result<(), Fatal> {
+        let nonce = frame.header.value;
+        match self.session.judge(frame)? {
+            ToClient::Welcome(welcome) => self.welcome(&welcome, fx),
+            ToClient::Ping(nonce) => {
+                self.outbox.pong(nonce);
+                fx.write();
+            }
+            ToClient::Pong => {
+                if let Some(mut waiter) = self.pings.remove(&nonce) {
+                    fx.wake(&mut waiter);
+                }
+            }
+            ToClient::End => self.server_ended(fx),
+            ToClient::Error(fault) => return Err(Fatal::Told(fault)),
+            ToClient::Receive(frame) => self.receive_closed(&frame, fx)?,
+            ToClient::ToOpener(frame) => self.take_in_as_sender(&frame, fx)?,
+            ToClient::ToReceiver(frame) => self.take_in_as_receiver(&frame, fx)?,
+        }
+        Ok(())
+    }
+
+    fn take_in_as_sender(&mut self, frame: &Frame, fx: &mut Effects) -> Result<(), Violation> {
+        let request = frame.header.request;
+        let live = self.sends.get(&request).filter(|send| send.live && send.flows.id == frame.header.exchange_id());
+        let rule = match live {
+            None => Rule::NotMine,
+            Some(send) if send.flows.over.is_some() => {
+                // Cancelled from here: of what comes, only the terminal frame matters.
+                if is_terminal(frame) {
+                    self.end_send(request, Over::Done, fx);
+                }
+                return Ok(());
+            }
+            Some(send) if send.head.is_none() => Rule::Awaiting,
+            Some(_) => Rule::Answered,
+        };
+        let terminal = is_terminal(frame);
+        let result = match effect(frame.kind, rule) {
+            Effect::Late => {
+                self.dropped += 1;
+                return Ok(());
+            }
+            Effect::FailConnection => return Err(out_of_place(frame)),
+            Effect::FailExchange => Err(out_of_place(frame)),
+            Effect::Take => self.apply_as_sender(request, frame, fx)?,
+        };
+        match result {
+            Ok(()) => {}
+            Err(violation) if terminal => {
+                let outcome = self.sends.get(&request).map_or(Outcome::Unknown, Sending::outcome);
+                self.end_send(request, Over::Failed(Error::broken(&violation, outcome)), fx);
+            }
+            Err(violation) => self.break_send(request, &violation, fx),
+        }
+        Ok(())
+    }
+
+    /// The outer error breaks the connection, the inner one only the exchange.
+    fn apply_as_sender(
+        &mut self,
+        request: RequestId,
+        frame: &Frame,
+        fx: &mut Effects,
+    ) -> Result<Result<(), Violation>, Violation> {
+        let window = self.window;
+        let Some(send) = self.sends.get_mut(&request) else { return Ok(Ok(())) };
+        let terminal = is_terminal(frame);
+        let inflow = &mut send.flows.inflow;
+        let put = match frame.kind {
+            Kind::AckRequest => {
+                send.accepted = true;
+                send.flows.outflow.out.granted(frame.header.value);
+                send.flows.feed(&mut self.outbox, fx);
+                send.flows.outflow.wake(fx);
+                return Ok(Ok(()));
+            }
+            Kind::ErrorResponse => {
+                let fault = decode_fault(frame)?;
+                let outcome = outcome_of(&fault, frame.has(Flags::UNSTARTED), send.outcome());
+                if fault.code == Code::ShuttingDown {
+                    self.turn_away(fx);
+                }
+                self.end_send(request, Over::Failed(Error::Failed { fault, outcome }), fx);
+                return Ok(Ok(()));
+            }
+            Kind::StartResponse => {
+                let StartPayload { metadata, body } = StartPayload::split(&frame.payload)?;
+                inflow.started(window, initial_credit(metadata.wire_len()));
+                send.accepted = true;
+                send.head = Some(own(&metadata));
+                inflow.put(0, body, frame.has(Flags::FINAL))
+            }
+            Kind::EndResponse => inflow.end(frame.header.value, trailer(frame)?),
+            _ => inflow.put(frame.header.value, frame.payload.clone(), frame.has(Flags::FINAL)),
+        };
+        if put.is_ok() {
+            fx.wake(inflow.waker_mut());
+            if terminal {
+                self.end_send(request, Over::Done, fx);
+            }
+        }
+        Ok(put)
+    }
+
+    fn take_in_as_receiver(&mut self, frame: &Frame, fx: &mut Effects) -> Result<(), Violation> {
+        let id = frame.header.exchange_id();
+        let rule = match self.takes.get(&id).filter(|take| take.flows.over.is_none()) {
+            None => Rule::NotTaken,
+            Some(take) if take.flows.inflow.is_closed() => Rule::Taken,
+            Some(_) => Rule::Taking,
+        };
+        let result = match effect(frame.kind, rule) {
+            Effect::Late => {
+                self.dropped += 1;
+                return Ok(());
+            }
+            Effect::FailConnection => return Err(out_of_place(frame)),
+            Effect::FailExchange => Err(out_of_place(frame)),
+            Effect::Take => self.apply_as_receiver(id, frame, fx)?,
+        };
+        if let Err(violation) = result {
+            self.break_take(id, &violation, fx);
+        }
+        Ok(())
+    }
+
+    /// The outer error breaks the connection, the inner one only the exchange.
+    fn apply_as_receiver(
+        &mut self,
+        id: ExchangeId,
+        frame: &Frame,
+        fx: &mut Effects,
+    ) -> Result<Result<(), Violation>, Violation> {
+        if frame.kind == Kind::StartRequest {
+            let receiving = self.receives.contains_key(&id.channel);
+            let rule = if receiving { Rule::Awaited } else { Rule::NotReceiving };
+            if effect(frame.kind, rule) != Effect::Take {
+                return Err(Violation::invalid("a request was handed out on a channel without a receive"));
+            }
+            self.take_request(frame, fx)?;
+            return Ok(Ok(()));
+        }
+        let Some(take) = self.takes.get_mut(&id) else { return Ok(Ok(())) };
+        let inflow = &mut take.flows.inflow;
+        let put = match frame.kind {
+            Kind::AckResponse => {
+                take.flows.outflow.out.granted(frame.header.value);
+                take.flows.outflow.wake(fx);
+                self.feed_take(id, fx);
+                return Ok(Ok(()));
+            }
+            Kind::ErrorRequest => {
+                let fault = decode_fault(frame)?;
+                self.end_take(id, Over::Failed(Error::Failed { fault, outcome: Outcome::Accepted }), fx);
+                return Ok(Ok(()));
+            }
+            Kind::EndRequest => inflow.end(frame.header.value, trailer(frame)?),
+            _ => inflow.put(frame.header.value, frame.payload.clone(), frame.has(Flags::FINAL)),
+        };
+        if put.is_ok() {
+            fx.wake(inflow.waker_mut());
+        }
+        Ok(put)
+    }
+}
+
+/// Whether the frame ends its exchange for the sender.
+fn is_terminal(frame: &Frame) -> bool {
+    match frame.kind {
+        Kind::EndResponse | Kind::ErrorResponse => true,
+        Kind::StartResponse | Kind::ChunkResponse => frame.has(Flags::FINAL),
+        _ => false,
+    }
+}
+
+fn trailer(frame: &Frame) -> Result<Metadata, Violation> {
+    Metadata::parse(frame.payload.clone(), TRAILER_MAX)
+        .map_err(|error| Violation::invalid(format!("{}: {error}", frame.kind.name())))
+}
+
+/// What became of a request that ended with this fault.
+fn outcome_of(fault: &Fault, is_unstarted: bool, known: Outcome) -> Outcome {
+    if is_unstarted {
+        Outcome::Unstarted
+    } else if fault.code == Code::Application {
+        Outcome::Accepted
+    } else {
+        known
+    }
+}
+
+/// The same metadata in memory of its own: a slice would keep a whole read buffer for as long as the program keeps it.
+pub(super) fn own(metadata: &Metadata) -> Metadata {
+    let copy = Bytes::copy_from_slice(metadata.wire());
+    // What has parsed once parses again.
+    Metadata::parse(copy, METADATA_MAX).unwrap_or_default()
+}
+
+fn out_of_place(frame: &Frame) -> Violation {
+    Violation::invalid(format!("{} where none may come", frame.kind.name()))
+}

@@ -1,0 +1,168 @@
+//! A program's hand on a request that it took.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tieline_protocol::limits::initial_credit;
+use tieline_protocol::metadata::TRAILER_MAX;
+use tieline_protocol::{Code, ExchangeId, Fault, Metadata, MetadataError};
+
+use super::Conn;
+use super::flows::Over;
+use super::state::Key;
+use super::takes::{Answer, Hand, Head, unanswered};
+use crate::error::Error;
+
+impl Conn {
+    /// Hands a request to the program; `None` if it is over already.
+    pub(crate) fn hand_over(self: &Arc<Self>, id: ExchangeId, is_served: bool) -> Option<TakeLink> {
+        let head = self.step(|state, fx| {
+            let take = state.takes.get_mut(&id).filter(|take| take.flows.over.is_none())?;
+            take.hand = if is_served { Hand::Served } else { Hand::Taken };
+            take.has_place = is_served;
+            take.flows.hand_over(&mut state.outbox, fx);
+            Some(Arc::clone(&take.head))
+        })?;
+        Some(TakeLink { conn: Arc::clone(self), id, head })
+    }
+
+    /// Returns a request that the program hasn't seen.
+    pub(crate) fn give_back(&self, id: ExchangeId) {
+        self.step(|state, fx| state.give_back(id, fx));
+    }
+}
+
+/// A program's hand on a request that it took; when the last is dropped, what isn't answered fails.
+#[derive(Debug)]
+pub(crate) struct TakeLink {
+    conn: Arc<Conn>,
+    id: ExchangeId,
+    head: Arc<Head>,
+}
+
+impl TakeLink {
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+
+    pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        self.conn.step(|state, fx| match state.flows(Key::Take(self.id)) {
+            Some((flows, outbox)) => flows.poll_chunk(outbox, fx, cx),
+            None => Poll::Ready(Some(Err(Error::Over))),
+        })
+    }
+
+    /// Metadata behind the request's body, once all of that was taken.
+    pub(crate) fn trailer(&self) -> Option<Metadata> {
+        self.conn.step(|state, _| state.takes.get(&self.id)?.flows.inflow.trailer().cloned())
+    }
+
+    /// The program doesn't want what is left of the body.
+    pub(crate) fn discard_body(&self) {
+        self.conn.step(|state, _| {
+            if let Some(take) = state.takes.get_mut(&self.id) {
+                take.flows.inflow.discard();
+            }
+        });
+    }
+
+    /// Starts the response, if that wasn't done, with the metadata that is left in `head`.
+    pub(crate) fn start(&self, head: &mut Option<Metadata>) -> Result<(), Error> {
+        self.conn.step(|state, fx| {
+            if let Some(metadata) = head.take() {
+                state.start_response(self.id, metadata, fx);
+            }
+            match state.takes.get(&self.id).and_then(|take| take.flows.over.as_ref()) {
+                Some(Over::Failed(error)) => Err(error.clone()),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// How many bytes can be sent now, at least one; a response with this head has yet to be started.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>, head: Option<&Metadata>) -> Poll<Result<usize, Error>> {
+        if let Some(metadata) = head {
+            return Poll::Ready(Ok((initial_credit(metadata.wire_len()) as usize).max(1)));
+        }
+        self.conn.step(|state, _| match state.flows(Key::Take(self.id)) {
+            Some((flows, outbox)) => flows.poll_room(outbox, cx),
+            None => Poll::Ready(Err(Error::Over)),
+        })
+    }
+
+    /// Sends what there is room for, from the front of `piece`; starts the response before, in the same step.
+    pub(crate) fn poll_push(
+        &self,
+        cx: &Context<'_>,
+        head: &mut Option<Metadata>,
+        piece: &mut Bytes,
+    ) -> Poll<Result<(), Error>> {
+        self.conn.step(|state, fx| {
+            if let Some(metadata) = head.take() {
+                state.start_response(self.id, metadata, fx);
+            }
+            match state.flows(Key::Take(self.id)) {
+                Some((flows, outbox)) => flows.poll_push(outbox, fx, cx, piece),
+                None => Poll::Ready(Err(Error::Over)),
+            }
+        })
+    }
+
+    /// Closes the response, in one step with its start where that wasn't sent: a small response is one frame.
+    ///
+    /// # Errors
+    /// If the trailer is too long; nothing was done then.
+    pub(crate) fn answer(&self, head: &mut Option<Metadata>, answer: Answer) -> Result<(), Error> {
+        if let Answer::End { trailer, .. } = &answer
+            && trailer.wire_len() > TRAILER_MAX
+        {
+            return Err(MetadataError::TooLong.into());
+        }
+        self.conn.step(|state, fx| {
+            if let (Answer::End { .. }, Some(metadata)) = (&answer, head.take()) {
+                state.start_response(self.id, metadata, fx);
+            }
+            state.answer(self.id, answer, fx);
+        });
+        Ok(())
+    }
+
+    /// Waits until all of the response is in the connection's hands.
+    pub(crate) fn poll_answered(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        self.conn.step(|state, _| match state.flows(Key::Take(self.id)) {
+            Some((flows, _)) => flows.poll_closed(cx),
+            None => Poll::Ready(Err(Error::Over)),
+        })
+    }
+
+    /// Waits until the exchange is over, and how.
+    pub(crate) fn poll_over(&self, cx: &Context<'_>) -> Poll<Over> {
+        self.conn.step(|state, _| match state.flows(Key::Take(self.id)) {
+            Some((flows, _)) => flows.poll_over(cx),
+            None => Poll::Ready(Over::Done),
+        })
+    }
+
+    /// The program has let go of the way to answer.
+    pub(crate) fn drop_responder(&self) {
+        self.conn.step(|state, fx| state.drop_responder(self.id, fx));
+    }
+
+    /// The handler is done: what it dropped unanswered fails with its words; what it passed on goes on.
+    pub(crate) fn settle(&self, failure: Option<String>) {
+        self.conn.step(|state, fx| {
+            let Some(take) = state.takes.get_mut(&self.id) else { return };
+            if std::mem::replace(&mut take.hand, Hand::Taken) == Hand::Dropped {
+                let fault = failure.map_or_else(unanswered, |words| Fault::because(Code::Application, words));
+                state.answer(self.id, Answer::Fault(fault), fx);
+            }
+        });
+    }
+}
+
+impl Drop for TakeLink {
+    fn drop(&mut self) {
+        self.conn.step(|state, fx| state.release_take(self.id, fx));
+    }
+}

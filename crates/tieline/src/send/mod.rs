@@ -1,0 +1,300 @@
+//! Sending a request: what it is made of, and its attempts.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`retry`] | which requests are sent again |
+//! | [`upload`] | the body, beside the response |
+
+pub(crate) mod retry;
+mod upload;
+
+use std::future::{IntoFuture, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tieline_protocol::id::CHANNEL_NAME_MAX;
+use tieline_protocol::time::millis_up;
+use tieline_protocol::{ChannelId, Code, Fault, Flags, Metadata, StartLimits};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::body::source::BoxSource;
+use crate::body::{Attempt, Body};
+use crate::client::Client;
+use crate::conn::{Conn, NewSend, SendLink};
+use crate::error::{Error, Outcome};
+use crate::link::Hub;
+use crate::response::Response;
+use retry::{Retry, Tries};
+
+/// How long the server may be late with its verdict on a request whose time is up, before this side cancels it.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// A request in the making: say what it carries, then await it.
+///
+/// It resolves when the response has started; the body goes up in the background meanwhile and after.
+///
+/// ```
+/// # use std::time::Duration;
+/// # async fn example(client: tieline::Client) -> Result<(), tieline::Error> {
+/// let response = client
+///     .send("resize")
+///     .content_type("image/png")
+///     .meta("width", "128")
+///     .timeout(Duration::from_secs(30))
+///     .body(vec![0; 100_000])
+///     .await?;
+/// let small = response.bytes(1 << 20).await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Cancellation safety
+/// Dropping the future cancels the request. What hadn't left this process was never sent; otherwise the server and
+/// the receiver are told.
+#[derive(Debug)]
+#[must_use = "a request is sent when it is awaited"]
+pub struct SendRequest {
+    client: Client,
+    channel: String,
+    metadata: Metadata,
+    /// The first thing that was wrong, to be told when the request is sent.
+    wrong: Option<Error>,
+    timeout: Option<Duration>,
+    wait: Option<Duration>,
+    flags: Flags,
+    retry: Retry,
+    body: Body,
+}
+
+impl SendRequest {
+    pub(crate) fn new(client: Client, channel: String) -> Self {
+        let (metadata, wrong) = match start_metadata(&channel, &Metadata::new()) {
+            Ok(metadata) => (metadata, None),
+            Err(error) => (Metadata::new(), Some(error)),
+        };
+        Self {
+            client,
+            channel,
+            metadata,
+            wrong,
+            timeout: None,
+            wait: None,
+            flags: Flags::NONE,
+            retry: Retry::default(),
+            body: Body::empty(),
+        }
+    }
+
+    /// Adds an entry to the metadata.
+    pub fn meta(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        if let Err(error) = self.metadata.push(name, value) {
+            self.wrong.get_or_insert(error.into());
+        }
+        self
+    }
+
+    /// Adds all entries of `metadata`.
+    #[expect(clippy::needless_pass_by_value, reason = "callers make it for this")]
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        for (name, value) in metadata.iter() {
+            self = self.meta(name, value);
+        }
+        self
+    }
+
+    /// Says what the body is, as a media type.
+    pub fn content_type(self, value: &str) -> Self {
+        self.meta("content-type", value)
+    }
+
+    /// The deadline for all of it, from now to the last byte of the response. None of its own unless set: the
+    /// server's longest holds.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How long it may wait until it is first handed out to a receiver. As long as the deadline unless set.
+    pub fn wait(mut self, limit: Duration) -> Self {
+        self.wait = Some(limit);
+        self
+    }
+
+    /// Fails at once if no receiver is ready.
+    pub fn no_wait(mut self) -> Self {
+        self.flags |= Flags::NO_WAIT;
+        self
+    }
+
+    /// Running it twice does no harm: it may be handed out, or sent, again although it may have run.
+    pub fn idempotent(mut self) -> Self {
+        self.flags |= Flags::IDEMPOTENT;
+        self
+    }
+
+    /// When it is sent again if it fails.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// What it carries; nothing unless set.
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sends the request; the same as awaiting it.
+    ///
+    /// # Errors
+    /// If the request ended before its response started; [`Error::outcome`] says whether it may have run.
+    ///
+    /// # Cancellation safety
+    /// See [`SendRequest`].
+    pub async fn send(mut self) -> Result<Response, Error> {
+        if let Some(error) = self.wrong.take() {
+            return Err(error);
+        }
+        let clock = Clock::start(self.timeout, self.wait);
+        let mut tries = Tries::new(self.retry, self.flags.has(Flags::IDEMPOTENT), self.body.is_replayable());
+        loop {
+            let error = match self.attempt(&clock).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let Some(pause) = tries.again(&error) else { return Err(error) };
+            tracing::debug!(channel = self.channel, %error, ?pause, "sending again");
+            if clock.first_limit().is_some_and(|limit| Instant::now() + pause >= limit) {
+                return Err(error);
+            }
+            sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&mut self, clock: &Clock) -> Result<Response, Error> {
+        let (link, upload) = match clock.first_limit() {
+            None => self.open(clock).await?,
+            Some(limit) => match timeout_at(limit, self.open(clock)).await {
+                Ok(opened) => opened?,
+                Err(_) => return Err(clock.passed()),
+            },
+        };
+        if let Some(source) = upload {
+            upload::spawn(&link, source);
+        }
+        let head = poll_fn(|cx| link.poll_head(cx));
+        let metadata = match clock.deadline {
+            None => head.await?,
+            Some(deadline) => match timeout_at(deadline + SLACK, head).await {
+                Ok(head) => head?,
+                Err(_) => return Err(link.time_out()),
+            },
+        };
+        Ok(Response::new(link, metadata, clock.deadline.map(|deadline| deadline + SLACK)))
+    }
+
+    /// Puts the start onto a connection; gives what is left of the body to send.
+    async fn open(&mut self, clock: &Clock) -> Result<(SendLink, Option<BoxSource>), Error> {
+        // The body is touched only once there is a connection to put it on.
+        let (mut conn, mut place) = find_place(self.client.hub(), clock).await?;
+        let (beginning, source) = match self.body.attempt() {
+            Attempt::Whole(bytes) => (upload::Beginning { bytes, is_complete: true }, None),
+            Attempt::Source(mut source) => {
+                let beginning = upload::begin(&mut source)
+                    .await
+                    .map_err(|error| Error::Body { source: Arc::new(error), outcome: Outcome::Unstarted })?;
+                let rest = (!beginning.is_complete).then_some(source);
+                (beginning, rest)
+            }
+        };
+        loop {
+            let new = NewSend {
+                channel: ChannelId::of_name(&self.channel),
+                metadata: self.metadata.clone(),
+                flags: self.flags,
+                limits: clock.left(),
+                body: beginning.bytes.clone(),
+                is_complete: beginning.is_complete,
+                place,
+            };
+            if let Some(link) = conn.open_send(new) {
+                return Ok((link, source));
+            }
+            (conn, place) = find_place(self.client.hub(), clock).await?;
+        }
+    }
+}
+
+impl IntoFuture for SendRequest {
+    type Output = Result<Response, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+/// A connection with a place for the request.
+async fn find_place(hub: &Arc<Hub>, clock: &Clock) -> Result<(Arc<Conn>, OwnedSemaphorePermit), Error> {
+    loop {
+        let conn = hub.connection(clock.first_limit()).await?;
+        if let Some(place) = conn.place().await {
+            return Ok((conn, place));
+        }
+    }
+}
+
+/// The metadata of a start on a channel: its name, then the program's.
+///
+/// A server whose tokens list channels by prefix needs the name, and it is what people read in its lists.
+pub(crate) fn start_metadata(channel: &str, more: &Metadata) -> Result<Metadata, Error> {
+    if channel.is_empty() || channel.len() > CHANNEL_NAME_MAX {
+        return Err(Error::ChannelName { name: channel.to_owned() });
+    }
+    let mut metadata = Metadata::new();
+    metadata.push("channel", channel)?;
+    for (name, value) in more.iter() {
+        metadata.push(name, value)?;
+    }
+    Ok(metadata)
+}
+
+/// A request's time, over all attempts.
+#[derive(Debug)]
+struct Clock {
+    deadline: Option<Instant>,
+    wait_until: Option<Instant>,
+}
+
+impl Clock {
+    fn start(timeout: Option<Duration>, wait: Option<Duration>) -> Self {
+        let at = |span: Option<Duration>| span.and_then(|span| Instant::now().checked_add(span));
+        Self { deadline: at(timeout), wait_until: at(wait) }
+    }
+
+    /// When the request may no longer be started.
+    fn first_limit(&self) -> Option<Instant> {
+        match (self.deadline, self.wait_until) {
+            (Some(deadline), Some(wait)) => Some(deadline.min(wait)),
+            (limit, None) | (None, limit) => limit,
+        }
+    }
+
+    /// What is left of the limits, as a start carries them; a limit that was set is never sent as none.
+    fn left(&self) -> StartLimits {
+        let now = Instant::now();
+        let ms =
+            |limit: Option<Instant>| limit.map_or(0, |limit| millis_up(limit.saturating_duration_since(now)).max(1));
+        StartLimits { wait_ms: ms(self.wait_until), deadline_ms: ms(self.deadline) }
+    }
+
+    /// The error of a request whose time passed before it was started.
+    fn passed(&self) -> Error {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Error::TimedOut { outcome: Outcome::Unstarted };
+        }
+        let words = "the request's wait passed before there was a connection with a place for it";
+        Error::Failed { fault: Fault::because(Code::WaitLimit, words), outcome: Outcome::Unstarted }
+    }
+}

@@ -1,0 +1,185 @@
+//! Which requests are sent again, and when.
+
+use std::time::Duration;
+
+use tieline_protocol::Code;
+
+use crate::error::{Error, Outcome};
+use crate::link::backoff::Backoff;
+
+/// Whether a request that failed is sent again without being asked for.
+///
+/// Only what is safe is ever sent again: the body must be replayable, and the request either certainly unstarted or
+/// marked [idempotent](crate::SendRequest::idempotent). Nothing is sent again once a response was handed to the
+/// program, or when the request's time is up.
+///
+/// The default sends again what is certainly unstarted because its connection was lost or its server shut down: it
+/// goes to the next connection.
+///
+/// ```
+/// use std::time::Duration;
+/// use tieline::Retry;
+///
+/// let patient = Retry::up_to(5).backoff(Duration::from_millis(200), Duration::from_secs(10));
+/// assert_ne!(patient, Retry::none());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    policy: Policy,
+    first: Duration,
+    most: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Policy {
+    Never,
+    OnLostConnection,
+    UpTo(u32),
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::with(Policy::OnLostConnection)
+    }
+}
+
+impl Retry {
+    /// Never sends again.
+    pub const fn none() -> Self {
+        Self::with(Policy::Never)
+    }
+
+    /// Sends again up to so many times, also what failed because no receiver was ready, the channel was full, the
+    /// server overloaded, or (if idempotent) the receiver lost.
+    pub const fn up_to(times: u32) -> Self {
+        Self::with(Policy::UpTo(times))
+    }
+
+    /// The pause before the first time, doubled for each further one up to the most. 100 ms and 10 s unless set.
+    #[must_use]
+    pub const fn backoff(mut self, first: Duration, most: Duration) -> Self {
+        self.first = first;
+        self.most = most;
+        self
+    }
+
+    const fn with(policy: Policy) -> Self {
+        Self { policy, first: Duration::from_millis(100), most: Duration::from_secs(10) }
+    }
+}
+
+/// The tries of one request.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    policy: Policy,
+    backoff: Backoff,
+    is_idempotent: bool,
+    is_replayable: bool,
+}
+
+impl Tries {
+    pub(crate) fn new(retry: Retry, is_idempotent: bool, is_replayable: bool) -> Self {
+        Self { policy: retry.policy, backoff: Backoff::new(retry.first, retry.most), is_idempotent, is_replayable }
+    }
+
+    /// How long to pause before sending again; `None` if it isn't to be.
+    pub(crate) fn again(&mut self, error: &Error) -> Option<Duration> {
+        let is_unstarted = error.outcome() == Outcome::Unstarted;
+        if !self.is_replayable || !(is_unstarted || self.is_idempotent) {
+            return None;
+        }
+        match &mut self.policy {
+            Policy::Never => None,
+            // The next connection has a pause of its own.
+            Policy::OnLostConnection => (is_unstarted && lost_its_way(error)).then_some(Duration::ZERO),
+            Policy::UpTo(0) => None,
+            Policy::UpTo(left) => {
+                if !may_go_better(error) {
+                    return None;
+                }
+                *left -= 1;
+                let asked = error.fault().and_then(|fault| fault.retry_after).unwrap_or_default();
+                Some(self.backoff.next().max(asked))
+            }
+        }
+    }
+}
+
+/// Whether the request failed for want of a way to its receiver.
+fn lost_its_way(error: &Error) -> bool {
+    match error {
+        Error::ConnectionLost { .. } => true,
+        Error::Failed { fault, .. } => matches!(fault.code, Code::ShuttingDown | Code::ServerLost),
+        _ => false,
+    }
+}
+
+/// Whether the same request may fare better another time.
+fn may_go_better(error: &Error) -> bool {
+    match error {
+        Error::ConnectionLost { .. } => true,
+        Error::Failed { fault, .. } => matches!(
+            fault.code,
+            Code::TooManyInFlight
+                | Code::ChannelFull
+                | Code::Overloaded
+                | Code::NoReceiver
+                | Code::ReceiverLost
+                | Code::ServerLost
+                | Code::ShuttingDown
+                | Code::Internal
+        ),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tieline_protocol::Fault;
+
+    fn failed(code: Code, outcome: Outcome) -> Error {
+        Error::Failed { fault: Fault::new(code), outcome }
+    }
+
+    #[test]
+    fn by_default_only_what_is_unstarted_for_want_of_a_connection_is_sent_again() {
+        let again = |error: &Error| Tries::new(Retry::default(), true, true).again(error).is_some();
+        let lost = |outcome| Error::ConnectionLost { reason: String::new(), outcome };
+        assert!(again(&lost(Outcome::Unstarted)));
+        assert!(again(&failed(Code::ShuttingDown, Outcome::Unstarted)));
+        assert!(!again(&lost(Outcome::Unknown)));
+        assert!(!again(&failed(Code::NoReceiver, Outcome::Unstarted)));
+    }
+
+    #[test]
+    fn what_may_have_run_is_sent_again_only_if_it_is_idempotent() {
+        let error = failed(Code::ReceiverLost, Outcome::Unknown);
+        assert!(Tries::new(Retry::up_to(1), false, true).again(&error).is_none());
+        assert!(Tries::new(Retry::up_to(1), true, true).again(&error).is_some());
+    }
+
+    #[test]
+    fn a_body_that_can_be_read_once_is_sent_once() {
+        let error = failed(Code::NoReceiver, Outcome::Unstarted);
+        assert!(Tries::new(Retry::up_to(1), true, false).again(&error).is_none());
+    }
+
+    #[test]
+    fn tries_are_counted_and_the_servers_wish_for_a_pause_is_kept() {
+        let mut tries = Tries::new(Retry::up_to(2).backoff(Duration::ZERO, Duration::ZERO), false, true);
+        let mut fault = Fault::new(Code::Overloaded);
+        fault.retry_after = Some(Duration::from_secs(3));
+        let error = Error::Failed { fault, outcome: Outcome::Unstarted };
+        assert_eq!(tries.again(&error), Some(Duration::from_secs(3)));
+        assert!(tries.again(&error).is_some());
+        assert!(tries.again(&error).is_none());
+    }
+
+    #[test]
+    fn what_would_fail_the_same_way_is_not_sent_again() {
+        let mut tries = Tries::new(Retry::up_to(9), true, true);
+        assert!(tries.again(&failed(Code::ForbiddenChannel, Outcome::Unstarted)).is_none());
+        assert!(tries.again(&failed(Code::Application, Outcome::Accepted)).is_none());
+    }
+}

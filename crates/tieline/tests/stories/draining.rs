@@ -1,0 +1,260 @@
+//! Ends in good order: a server that drains, a client that closes.
+
+use tieline::{Code, Error, Outcome, Retry, Status};
+use tieline_protocol::{Flags, Kind};
+
+use crate::receiving::open;
+use crate::wire::{Dock, body_of, code_of, connected, id_of, settle, start};
+
+#[tokio::test(start_paused = true)]
+async fn running_exchange_finishes_on_the_drained_connection_and_new_ones_go_elsewhere() {
+    let (client, mut old, mut dock) = connected().await;
+    let running = tokio::spawn(client.send("x").send());
+    let id = id_of(&old.expect(Kind::StartRequest).await);
+    old.send(start(Kind::StartResponse, id, b"be")).await;
+    let response = running.await.unwrap().unwrap();
+    old.expect(Kind::AckResponse).await;
+    old.end().await;
+
+    let mut new = dock.greet().await;
+    let asking = tokio::spawn(client.send("x").send());
+    let other = id_of(&new.expect(Kind::StartRequest).await);
+    new.respond(other, b"").await;
+    asking.await.unwrap().unwrap();
+
+    // Something is open on the old one, so nothing is said there.
+    old.expect_nothing().await;
+    old.send(crate::wire::finally(crate::wire::frame(Kind::ChunkResponse, id, 2, "gun"))).await;
+    assert_eq!(response.bytes(9).await.unwrap(), "begun");
+    old.expect(Kind::EndConnection).await;
+    old.expect_end().await;
+    new.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connection_that_is_drained_ends_at_once() {
+    let (client, mut old, mut dock) = connected().await;
+    old.end().await;
+    old.expect(Kind::EndConnection).await;
+    old.expect_end().await;
+    let _new = dock.greet().await;
+    drop(client);
+}
+
+#[tokio::test(start_paused = true)]
+async fn receiver_moves_to_the_next_connection_and_what_it_has_runs_on() {
+    let (client, mut old, mut dock) = connected().await;
+    let mut receiver = open(&client, &mut old).await;
+    let id = old.hand_out(1, "x", b"old").await;
+    let request = receiver.next().await.unwrap().unwrap();
+    old.plain(Kind::EndReceive, id.channel, 1).await;
+    old.end().await;
+    let mut new = dock.greet().await;
+    new.expect(Kind::StartReceive).await;
+    request.reply("done").await.unwrap();
+    assert_eq!(body_of(&old.expect(Kind::StartResponse).await), "done");
+    old.expect(Kind::EndConnection).await;
+    old.expect_end().await;
+    let waiting = tokio::spawn(async move { receiver.next().await.unwrap().is_some() });
+    new.expect(Kind::AckReceive).await;
+    new.hand_out(1, "x", b"new").await;
+    assert!(waiting.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_handed_out_in_crossing_is_run() {
+    let (client, mut old, _dock) = connected().await;
+    let mut receiver = open(&client, &mut old).await;
+    let id = old.hand_out(1, "x", b"").await;
+    old.plain(Kind::EndReceive, id.channel, 1).await;
+    old.end().await;
+    settle().await;
+    receiver.next().await.unwrap().unwrap().reply("run").await.unwrap();
+    assert_eq!(body_of(&old.expect(Kind::StartResponse).await), "run");
+    old.expect(Kind::EndConnection).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_that_crossed_the_servers_end_is_sent_on_the_next_connection() {
+    let (client, mut old, mut dock) = connected().await;
+    let asking = tokio::spawn(client.send("x").body("again").send());
+    let id = id_of(&old.expect(Kind::StartRequest).await);
+    old.end().await;
+    old.error(Kind::ErrorResponse, id, Flags::UNSTARTED, Code::ShuttingDown).await;
+    let mut new = dock.greet().await;
+    let request = new.expect(Kind::StartRequest).await;
+    assert_eq!(body_of(&request), "again");
+    new.respond(id_of(&request), b"").await;
+    asking.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusal_for_shutting_down_is_enough_to_go_elsewhere() {
+    let (client, mut old, mut dock) = connected().await;
+    let _receiver = open(&client, &mut old).await;
+    let asking = tokio::spawn(client.send("x").body("again").send());
+    let id = id_of(&old.expect(Kind::StartRequest).await);
+    old.error(Kind::ErrorResponse, id, Flags::UNSTARTED, Code::ShuttingDown).await;
+    let mut new = dock.greet().await;
+    let mut kinds = [new.next().await.unwrap().kind, new.next().await.unwrap().kind];
+    kinds.sort_by_key(|kind| *kind as u8);
+    assert_eq!(kinds, [Kind::StartReceive, Kind::StartRequest]);
+    asking.abort();
+    // The old one is given up in good order.
+    let channel = old.expect(Kind::EndReceive).await.header.channel;
+    old.expect_nothing().await;
+    old.plain(Kind::EndReceive, channel, 0).await;
+    old.expect(Kind::EndConnection).await;
+    old.end().await;
+    old.expect_end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_that_had_not_left_moves_on_when_the_server_drains() {
+    let (builder, mut dock) = Dock::with_pipe(1024);
+    let (client, mut old) = tokio::join!(builder.connect(), dock.greet());
+    let client = client.unwrap();
+    let _left = tokio::spawn(client.send("x").body(vec![7; 8 * 1024]).send());
+    settle().await;
+    let waiting = tokio::spawn(client.send("x").retry(Retry::none()).send());
+    settle().await;
+    old.end().await;
+    let error = waiting.await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.outcome()), (Code::ShuttingDown, Outcome::Unstarted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn receive_that_the_server_closes_alone_moves_to_another_connection() {
+    let (client, mut old, mut dock) = connected().await;
+    let _receiver = open(&client, &mut old).await;
+    old.plain(Kind::EndReceive, tieline::ChannelId::of_name("x"), 0).await;
+    let mut new = dock.greet().await;
+    assert_eq!(new.expect(Kind::StartReceive).await.header.value, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn receivers_move_together_however_slowly_the_server_closes_them() {
+    let (client, mut old, mut dock) = connected().await;
+    let mut first = open(&client, &mut old).await;
+    let opening = tokio::spawn(client.receive("y").open());
+    old.receive("y").await;
+    let mut second = opening.await.unwrap().unwrap();
+    old.end().await;
+    let mut new = dock.greet().await;
+    for _ in 0..2 {
+        assert_eq!(new.expect(Kind::StartReceive).await.header.value, 1);
+    }
+    // What the old connection still says of them changes nothing.
+    for channel in ["x", "y"] {
+        old.plain(Kind::EndReceive, tieline::ChannelId::of_name(channel), 0).await;
+    }
+    old.expect(Kind::EndConnection).await;
+    new.hand_out(1, "x", b"").await;
+    new.hand_out(2, "y", b"").await;
+    first.next().await.unwrap().unwrap().reply("").await.unwrap();
+    second.next().await.unwrap().unwrap().reply("").await.unwrap();
+    let mut next = std::pin::pin!(first.next());
+    assert!(crate::wire::poll_once(next.as_mut()).is_pending());
+    let kinds: Vec<_> = new.rest().await.iter().map(|frame| frame.kind).collect();
+    assert!(kinds.contains(&Kind::AckReceive), "{kinds:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_finishes_what_runs_and_starts_nothing_more() {
+    let (client, mut wire, _dock) = connected().await;
+    let mut receiver = open(&client, &mut wire).await;
+    let running = tokio::spawn(client.send("y").send());
+    let sent = id_of(&wire.expect(Kind::StartRequest).await);
+    let taken = wire.hand_out(1, "x", b"").await;
+    let request = receiver.next().await.unwrap().unwrap();
+    let untaken = {
+        let mut next = std::pin::pin!(receiver.next());
+        assert!(crate::wire::poll_once(next.as_mut()).is_pending());
+        wire.expect(Kind::AckReceive).await;
+        wire.hand_out(2, "x", b"").await
+    };
+    settle().await;
+
+    let closing = tokio::spawn({
+        let client = client.clone();
+        async move { client.close().await }
+    });
+    settle().await;
+    assert!(matches!(client.send("x").await, Err(Error::Closed)));
+    assert!(matches!(client.receive("z").await, Err(Error::Closed)));
+    assert!(receiver.next().await.unwrap().is_none());
+
+    let kinds: Vec<_> = wire.rest().await.into_iter().map(|frame| (frame.kind, id_of(&frame))).collect();
+    assert!(kinds.contains(&(Kind::ErrorResponse, untaken)), "{kinds:?}");
+    let withdrawn = kinds.iter().filter(|(kind, _)| matches!(kind, Kind::EndReceive | Kind::EndConnection));
+    assert!(withdrawn.count() >= 1);
+    assert_eq!(kinds.iter().filter(|(kind, _)| *kind == Kind::EndConnection).count(), 1);
+
+    // The server answers: the receive is closed, and it starts nothing more either.
+    wire.plain(Kind::EndReceive, taken.channel, 2).await;
+    wire.end().await;
+    wire.respond(sent, b"last").await;
+    assert_eq!(running.await.unwrap().unwrap().bytes(9).await.unwrap(), "last");
+    settle().await;
+    assert!(!closing.is_finished(), "a request is still at work");
+    request.reply("done").await.unwrap();
+    assert_eq!(id_of(&wire.expect(Kind::StartResponse).await), taken);
+    wire.expect_end().await;
+    closing.await.unwrap();
+    assert_eq!(*client.status().borrow(), Status::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_last_clone_closes_in_the_background() {
+    let (client, mut wire, _dock) = connected().await;
+    let clone = client.clone();
+    drop(client);
+    wire.expect_nothing().await;
+    let running = tokio::spawn(clone.send("x").send());
+    let id = id_of(&wire.expect(Kind::StartRequest).await);
+    wire.send(start(Kind::StartResponse, id, b"")).await;
+    let response = running.await.unwrap().unwrap();
+    drop(clone);
+    wire.expect(Kind::AckResponse).await;
+    wire.expect(Kind::EndConnection).await;
+    wire.end().await;
+    wire.send(crate::wire::finally(crate::wire::frame(Kind::ChunkResponse, id, 0, "late"))).await;
+    assert_eq!(response.bytes(9).await.unwrap(), "late");
+    wire.expect_end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_at_once_ends_what_runs() {
+    let (client, mut wire, _dock) = connected().await;
+    let running = tokio::spawn(client.send("x").send());
+    wire.expect(Kind::StartRequest).await;
+    client.close_now();
+    assert_eq!(running.await.unwrap().unwrap_err().outcome(), Outcome::Unknown);
+    client.close().await;
+    while let Some(frame) = wire.next().await {
+        assert_eq!(frame.kind, Kind::EndConnection);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_was_never_used_closes() {
+    let (builder, dock) = Dock::new();
+    let client = builder.build().unwrap();
+    client.close().await;
+    assert!(matches!(client.send("x").await, Err(Error::Closed)));
+    assert_eq!(dock.dialled(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_request_holds_a_drained_connection_until_it_is_answered() {
+    let (client, mut old, _dock) = connected().await;
+    let asking = tokio::spawn(client.send("x").send());
+    let id = id_of(&old.expect(Kind::StartRequest).await);
+    asking.abort();
+    assert_eq!(code_of(&old.expect(Kind::ErrorRequest).await), Code::Cancelled);
+    old.end().await;
+    old.expect_nothing().await;
+    old.error(Kind::ErrorResponse, id, Flags::NONE, Code::Cancelled).await;
+    old.expect(Kind::EndConnection).await;
+    old.expect_end().await;
+}
