@@ -1,0 +1,59 @@
+//! The command line as a whole; each command's own flags stand with the command.
+
+use clap::{Parser, Subcommand};
+
+use crate::{channel, demo, generate, receive, send, serve};
+
+/// A message bus for requests: streams each request to exactly one free receiver, and its response back.
+#[derive(Parser, Debug)]
+#[command(name = "tieline", version, arg_required_else_help = true, after_help = EXIT_STATUS)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What `tieline` can do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Run the server
+    Serve(serve::Args),
+    /// Send a request: its body from stdin, the response to stdout
+    Send(send::Args),
+    /// Answer requests with a program: stdin the request's body, stdout the response
+    Receive(receive::Args),
+    /// Print the id of a channel
+    Channel(channel::Args),
+    /// See it work: a server, receivers and senders in one process, everything checked
+    Demo(demo::Args),
+    /// Write a shell's completions to stdout
+    Completions(generate::CompletionsArgs),
+    /// Write the man page to stdout, or all pages into a folder
+    Man(generate::ManArgs),
+}
+
+/// Shown under `--help` and in the man page.
+const EXIT_STATUS: &str = "\
+Exit status:
+    0  the whole response came
+    1  the receiver's program failed, or it was lost when it may have started: sending again may repeat its effects
+    2  the command line is wrong
+   66  the input can't be read
+   69  server out of reach, or no receiver with --no-wait: nothing was started, safe to send again
+   74  the output can't be written
+   75  never handed out (wait or time-out passed in the queue, channel full, overloaded, shutting down): safe to send again
+   76  protocol error
+   77  not authorized
+   78  configuration
+  124  deadline passed after the request was handed out";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_description_of_the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,77 @@
+//! Where the server is, and how long to try for it: what `send` and `receive` have in common.
+
+use std::time::Duration;
+
+use tieline::{Client, Outcome, Status};
+use tokio::sync::watch;
+
+use crate::address::{self, Address};
+use crate::exit::{self, Failure, Started};
+use crate::terminal::say;
+use crate::units::Span;
+
+/// The flags that say where the server is.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Reach {
+    /// Where the server is: tcp://HOST:PORT, HOST:PORT or unix:PATH
+    #[arg(long, value_name = "ADDR", env = "TIELINE_SERVER", default_value = address::DEFAULT)]
+    pub(crate) server: Address,
+
+    /// Give up when the server was out of reach for so long [default: keep trying]
+    #[arg(long, value_name = "DURATION", env = "TIELINE_CONNECT_TIMEOUT")]
+    pub(crate) connect_timeout: Option<Span>,
+}
+
+/// A server that isn't reached for so long is mentioned, so that nobody wonders why nothing happens.
+const MENTION_AFTER: Duration = Duration::from_secs(1);
+
+impl Reach {
+    /// A client for that server; it connects when it is first used.
+    ///
+    /// # Errors
+    /// If the address can't be one.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        Client::builder()
+            .server(self.server.to_string())
+            .agent(concat!("tieline-cli/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.connect_timeout.map(|span| span.0))
+            .build()
+            .map_err(|error| Failure::new(exit::USAGE, error.to_string()))
+    }
+
+    /// What is said of an error that is about no request.
+    pub(crate) fn failure(&self, error: &tieline::Error) -> Failure {
+        if let tieline::Error::Unreachable { reason, .. } = error {
+            return self.unreachable(reason, "");
+        }
+        let started = if error.outcome() == Outcome::Unstarted { Started::No } else { Started::Maybe };
+        Failure::new(exit::status_of(error.code(), started), error.to_string())
+    }
+
+    /// What is said when the server is out of reach; `safety` follows on the same line.
+    pub(crate) fn unreachable(&self, reason: &str, safety: &str) -> Failure {
+        Failure::new(exit::UNAVAILABLE, format!("{} is out of reach: {reason}.{safety}", self.server))
+            .line("start one:  tieline serve")
+    }
+
+    /// Says so once if the server isn't reached soon. Returns when it is.
+    pub(crate) async fn mention_waiting(self, client: Client) {
+        let mut status = client.status();
+        let connected = status.wait_for(|status| matches!(status, Status::Connected | Status::Closed));
+        if tokio::time::timeout(MENTION_AFTER, connected).await.is_err() {
+            say(format!("tieline: waiting for {}; to start one:  tieline serve", self.server));
+        }
+    }
+}
+
+/// Says when the connection is lost, and `ready` when it is back.
+pub(crate) async fn tell_losses(mut status: watch::Receiver<Status>, channel: String, ready: String) {
+    let lost = |status: &Status| matches!(status, Status::Reconnecting | Status::Connecting);
+    while status.wait_for(lost).await.is_ok() {
+        say(format!("{channel}  the connection to the server is lost; trying again"));
+        if status.wait_for(|status| *status == Status::Connected).await.is_err() {
+            return;
+        }
+        say(&ready);
+    }
+}

@@ -1,0 +1,46 @@
+//! What stands between `receive` and a command for the moment of its start.
+//!
+//! The receiver doesn't start a command itself, but its own binary as `tieline __exec PARENT CMD ARGS…`, which asks
+//! the kernel for SIGKILL when its parent dies, and then becomes the command. So the command ends with a
+//! receiver that was killed, without a line of unsafe code. What the command starts in turn is the business of
+//! [`super::guard`].
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use crate::terminal::say;
+
+/// The hidden command's name.
+pub(crate) const WORD: &str = "__exec";
+
+/// The statuses that shells use for a command that isn't there, and for one that can't be run.
+const NOT_FOUND: u8 = 127;
+const NOT_RUNNABLE: u8 = 126;
+
+/// Becomes the command in `args` (the parent's process id, the command, its arguments); returns only if that fails.
+pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let parent = args.next().and_then(|id| id.to_str()?.parse::<i32>().ok());
+    let Some((parent, command)) = parent.zip(args.next()) else {
+        say("tieline: __exec is for tieline's own use");
+        return ExitCode::from(crate::exit::USAGE);
+    };
+    die_with_parent();
+    // The parent may have died before the kernel was asked.
+    if nix::unistd::getppid().as_raw() != parent {
+        return ExitCode::from(NOT_RUNNABLE);
+    }
+    let error = Command::new(&command).args(args).exec();
+    say(format!("tieline: '{}' can't be run: {error}", command.display()));
+    ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE })
+}
+
+#[cfg(target_os = "linux")]
+fn die_with_parent() {
+    // It can only fail for a number that is no signal.
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+}
+
+/// Other systems have nothing of the kind; there the guard alone ends what is left.
+#[cfg(not(target_os = "linux"))]
+fn die_with_parent() {}

@@ -1,0 +1,167 @@
+//! `tieline send CHANNEL`: one request, its body from [`input`], its response to [`output`], both as they come.
+//!
+//! [`traffic`] counts what moves, for the [`progress`] line and the stall; [`report`] has the words for what fails.
+
+mod args;
+mod input;
+mod output;
+mod progress;
+mod report;
+mod traffic;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tieline::{Client, Outcome, RequestId, Retry, SendRequest, Status};
+use tokio::time::timeout;
+
+pub(crate) use self::args::Args;
+use self::input::Input;
+use self::output::Output;
+use self::progress::Progress;
+use self::report::Failed;
+use self::traffic::Traffic;
+use crate::exit::{self, Failure};
+use crate::signals::EndSignals;
+use crate::terminal;
+use crate::units::Span;
+
+/// How long a cancel, and the goodbye to the server, may take to leave.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How often an idempotent request is sent again unless told otherwise: enough for a server that starts anew.
+const RETRIES_IF_IDEMPOTENT: u32 = 3;
+
+/// Sends one request and writes its response.
+///
+/// # Errors
+/// With the exit status and the words for whatever went wrong.
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let mut signals = EndSignals::listen().map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
+    let client = args.reach.client()?;
+    let waiting = tokio::spawn(args.reach.clone().mention_waiting(client.clone()));
+    let sent = tokio::select! {
+        opened = Sending::open(&args, &client) => match opened {
+            Ok(sending) => sending.run(&mut signals).await,
+            Err(failure) => Err(failure),
+        },
+        () = signals.next() => Err(Failed { args: &args, request: None, remains: None }.cancelled("cancelled", Outcome::Unstarted)),
+    };
+    waiting.abort();
+    // Dropping the exchange has cancelled what was under way; that must leave before we do.
+    tokio::select! {
+        _ = timeout(GOODBYE, client.close()) => sent,
+        () = signals.next() => sent.and(Err(Failure::silent(exit::INTERRUPTED))),
+    }
+}
+/// One request that is ready to be sent, with everything that it needs.
+struct Sending<'a> {
+    args: &'a Args,
+    client: &'a Client,
+    request: SendRequest,
+    output: Output,
+    traffic: Arc<Traffic>,
+    progress: Option<Progress>,
+}
+
+/// Why an exchange did not come to its good end.
+enum Cut {
+    /// The bus, the receiver or the input failed, before or behind the response's start.
+    Failed(tieline::Error, Option<RequestId>),
+    /// The output failed.
+    Unwritable(Failure),
+    /// Nothing moved for too long.
+    Stalled,
+    /// Ctrl-C.
+    Cancelled,
+}
+
+impl<'a> Sending<'a> {
+    /// Opens input and output. Nothing is sent yet.
+    async fn open(args: &'a Args, client: &'a Client) -> Result<Self, Failure> {
+        let input = Input::open(args.input.as_deref())?;
+        let output = Output::open(args.output.as_deref()).await?;
+        let traffic = Traffic::new();
+        // A progress line and what is typed or shown would spoil each other on one terminal.
+        let is_drawn = terminal::shows_colour() && !input.is_typed() && !output.is_shown();
+        let length = input.length();
+        let request = request(client, args).body(input.body(Arc::clone(&traffic)).await?);
+        let progress = is_drawn.then(|| Progress::show(args.channel.as_str(), length, Arc::clone(&traffic)));
+        Ok(Self { args, client, request, output, traffic, progress })
+    }
+
+    /// Sends it, until it is over or cut off.
+    async fn run(self, signals: &mut EndSignals) -> Result<(), Failure> {
+        let Self { args, client, request, mut output, traffic, progress } = self;
+        let ended = tokio::select! {
+            ended = exchange(request, &mut output, &traffic) => ended,
+            () = stalled(&traffic, args.stall) => Err(Cut::Stalled),
+            () = signals.next() => Err(Cut::Cancelled),
+        };
+        drop(progress);
+        let Err(cut) = ended else { return output.complete().await };
+        let remains = (traffic.down() > 0).then(|| output.remains());
+        let failed = |request| Failed { args, request, remains };
+        Err(match cut {
+            Cut::Failed(error, request) => failed(request).failure(&error),
+            Cut::Unwritable(failure) => failure,
+            Cut::Cancelled => failed(None).cancelled("cancelled", outcome_of_a_cancel(client)),
+            Cut::Stalled => {
+                let limit = args.stall.map(|limit| limit.to_string()).unwrap_or_default();
+                let words = format!("cancelled: no byte moved, either way, for {limit}");
+                failed(None).cancelled(&words, outcome_of_a_cancel(client))
+            }
+        })
+    }
+}
+
+/// Sends, and writes the response as it comes. Dropping this cancels the request.
+async fn exchange(request: SendRequest, output: &mut Output, traffic: &Traffic) -> Result<(), Cut> {
+    let mut response = request.send().await.map_err(|error| Cut::Failed(error, None))?;
+    let id = response.request_id();
+    while let Some(bytes) = response.chunk().await.map_err(|error| Cut::Failed(error, Some(id)))? {
+        output.write(&bytes).await.map_err(Cut::Unwritable)?;
+        traffic.count_down(bytes.len());
+    }
+    Ok(())
+}
+
+/// Waits until nothing has moved for `limit`; for ever without one.
+async fn stalled(traffic: &Traffic, limit: Option<Span>) {
+    match limit {
+        Some(limit) => traffic.stalled(limit.0).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What may have become of a request that is cancelled without waiting for the server's word on it.
+fn outcome_of_a_cancel(client: &Client) -> Outcome {
+    let was_connected = !matches!(*client.status().borrow(), Status::Idle | Status::Connecting);
+    if was_connected { Outcome::Unknown } else { Outcome::Unstarted }
+}
+
+/// The request as it was asked for, without its body.
+fn request(client: &Client, args: &Args) -> SendRequest {
+    let mut request = client.send(args.channel.as_str());
+    for (name, value) in &args.meta {
+        request = request.meta(name, value);
+    }
+    if let Some(wait) = args.wait {
+        request = request.wait(wait.0);
+    }
+    if let Some(limit) = args.timeout {
+        request = request.timeout(limit.0);
+    }
+    if args.no_wait {
+        request = request.no_wait();
+    }
+    if args.idempotent {
+        request = request.idempotent();
+    }
+    match args.retry {
+        Some(times) => request.retry(Retry::up_to(times)),
+        // The library by itself sends again only what is certainly unstarted; this was said to be safe as well.
+        None if args.idempotent && !args.no_wait => request.retry(Retry::up_to(RETRIES_IF_IDEMPOTENT)),
+        None => request,
+    }
+}

@@ -1,0 +1,82 @@
+//! `tieline serve`: the server as a process of its own.
+//!
+//! [`settings`] are what flags, environment and [`file`] may say; [`config`] makes the server's configuration of
+//! them and [`check`] explains it; [`listen`] opens the sockets. The serving itself is the crate `tieline-server`.
+
+mod args;
+mod check;
+mod config;
+mod file;
+mod listen;
+mod settings;
+mod strangers;
+
+use clap::ArgMatches;
+use tieline_server::Stop;
+
+pub(crate) use self::args::Args;
+use self::listen::{Exposure, Place};
+use crate::exit::{self, Failure};
+use crate::signals::EndSignals;
+use crate::terminal::say;
+
+/// Serves until it is told to end.
+///
+/// # Errors
+/// If the configuration is wrong, an address can't be listened on, or the server itself fails.
+pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
+    for note in strangers::notes(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
+        say(format!("tieline: {note}"));
+    }
+    let file = args.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
+    let settings = args.settings.or(file.clone());
+    let addresses = config::addresses(&settings);
+    let config = config::config(&settings)?;
+    if args.check {
+        say(check::explain(&addresses, &config, &file, flags).trim_end());
+        return Ok(());
+    }
+    let exposure = if args.insecure { Exposure::Anybody } else { Exposure::Loopback };
+    // Before the sockets: a socket's file must not be left behind by a signal that comes early.
+    let signals = EndSignals::listen().map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
+    let places = listen::open(&addresses, exposure).await?;
+    say(banner(&places, exposure).trim_end());
+    serve(places, config, signals).await
+}
+
+async fn serve(places: Vec<Place>, config: tieline_server::Config, signals: EndSignals) -> Result<(), Failure> {
+    let stop = Stop::new();
+    let (listeners, files): (Vec<_>, Vec<_>) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
+    let stopping = tokio::spawn(stop_on_signals(signals, stop.clone(), config.drain));
+    let ended = tieline_server::run(listeners, config, stop).await;
+    stopping.abort();
+    drop(files);
+    ended.map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))
+}
+
+/// The first signal drains, the second ends at once.
+async fn stop_on_signals(mut signals: EndSignals, stop: Stop, drain: std::time::Duration) {
+    signals.next().await;
+    say(format!(
+        "tieline: ending; running requests have {} more, a second signal ends them",
+        crate::units::Span(drain)
+    ));
+    stop.drain();
+    signals.next().await;
+    stop.now();
+}
+
+/// What is said once all addresses are open.
+fn banner(places: &[Place], exposure: Exposure) -> String {
+    let mut lines = vec![format!("tieline {}", env!("CARGO_PKG_VERSION"))];
+    for place in places {
+        lines.push(format!("  bus        {}", place.shown));
+    }
+    lines.push(match exposure {
+        Exposure::Loopback => "  note       loopback only, no tokens".to_owned(),
+        Exposure::Anybody => {
+            "  note       no TLS, no tokens: whoever reaches an address may send and receive".to_owned()
+        }
+    });
+    lines.join("\n")
+}
