@@ -1,0 +1,28 @@
+# Commands that people repeat. `just` lists them.
+
+_default:
+    @just --list --unsorted
+
+# Everything that must hold before a change lands.
+test *ARGS:
+    scripts/test {{ARGS}}
+
+# Requests streaming through a bus inside one process, verified.
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# The long ones: 5,000 large requests over 64 and 64 clients, 5 GiB through a pipe. Minutes, and a release build.
+soak:
+    cargo test --workspace --release -- --ignored
+
+# Rewrites what is printed from the code: the tables in docs/protocol.md, the golden vectors.
+bless:
+    TIELINE_BLESS=1 cargo test -p tieline-protocol
+
+# Known vulnerabilities in dependencies; needs the advisory database.
+advisories:
+    cargo deny check advisories
+
+# The documentation of all crates.
+doc:
+    cargo doc --workspace --no-deps --open
