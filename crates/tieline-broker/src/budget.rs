@@ -50,6 +50,11 @@ impl Budget {
         self.total.saturating_sub(self.held())
     }
 
+    /// Bytes of those that may be promised beyond the initial windows.
+    pub(crate) fn grantable(&self) -> u64 {
+        self.free().saturating_sub(self.total / 4)
+    }
+
     /// Whether memory came free that somebody waits for; says so once.
     pub fn take_freed(&self) -> bool {
         self.freed.load(Relaxed) && self.freed.swap(false, Relaxed)
@@ -72,11 +77,21 @@ impl Budget {
     }
 }
 
+/// What memory is reserved for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// A new exchange.
+    Admission,
+    /// A grant beyond the initial window.
+    Grant,
+}
+
 /// What one connection holds of the budget, and what it has under way.
 #[derive(Debug)]
 pub struct Account {
     budget: Arc<Budget>,
-    held: AtomicU64,
+    /// Bytes, by [`Purpose`].
+    held: [AtomicU64; 2],
     /// Requests that it opened and that aren't over.
     pub(crate) opened: AtomicU64,
     /// Exchanges that it has a part in, and receives that are open.
@@ -95,7 +110,7 @@ impl Account {
     pub fn new(budget: Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             budget,
-            held: AtomicU64::new(0),
+            held: [AtomicU64::new(0), AtomicU64::new(0)],
             opened: AtomicU64::new(0),
             engaged: AtomicU64::new(0),
             late_bytes: AtomicU64::new(0),
@@ -107,7 +122,11 @@ impl Account {
 
     /// Bytes that it holds of the budget.
     pub fn held(&self) -> u64 {
-        self.held.load(Relaxed)
+        self.held_for(Purpose::Admission) + self.held_for(Purpose::Grant)
+    }
+
+    fn held_for(&self, purpose: Purpose) -> u64 {
+        self.held[purpose as usize].load(Relaxed)
     }
 
     /// Requests that it opened and that aren't over.
@@ -157,23 +176,37 @@ impl Account {
         self.late_frames.fetch_add(5, Relaxed);
     }
 
-    /// The most that this connection may hold now, beside what it holds: its share of what is free.
-    pub(crate) fn available(&self) -> u64 {
-        let free = self.budget.free();
-        let share = (free / 4).max(SHARE_MIN * ADMISSION);
-        share.saturating_sub(self.held()).min(free)
+    /// The most that it may hold now for admissions, beside what it holds for them.
+    fn admissible(&self) -> u64 {
+        self.share().saturating_sub(self.held_for(Purpose::Admission)).min(self.budget.free())
+    }
+
+    /// The most that it may hold now for grants beyond the initial windows, beside all that it holds. Grants leave
+    /// the last quarter of the budget to admissions, and never stand in the way of the connection's own: a window
+    /// that stays small only takes longer, a request that isn't admitted is refused.
+    pub(crate) fn grantable(&self) -> u64 {
+        self.share().saturating_sub(self.held()).min(self.budget.grantable())
+    }
+
+    /// What a connection may hold for either purpose: its part of what is free.
+    fn share(&self) -> u64 {
+        (self.budget.free() / 4).max(SHARE_MIN * ADMISSION)
     }
 
     /// Reserves bytes, or nothing at all.
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
-        if bytes > self.available() {
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64, purpose: Purpose) -> Option<Reservation> {
+        let available = match purpose {
+            Purpose::Admission => self.admissible(),
+            Purpose::Grant => self.grantable(),
+        };
+        if bytes > available {
             return None;
         }
         let total = self.budget.total;
         let fits = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= total);
         self.budget.held.fetch_update(Relaxed, Relaxed, fits).ok()?;
-        self.held.fetch_add(bytes, Relaxed);
-        Some(Reservation { account: Arc::clone(self), bytes })
+        self.held[purpose as usize].fetch_add(bytes, Relaxed);
+        Some(Reservation { account: Arc::clone(self), purpose, bytes })
     }
 }
 
@@ -181,6 +214,7 @@ impl Account {
 #[derive(Debug)]
 pub struct Reservation {
     account: Arc<Account>,
+    purpose: Purpose,
     bytes: u64,
 }
 
@@ -194,12 +228,12 @@ impl Reservation {
     pub(crate) fn split(&mut self, bytes: u64) -> Self {
         let rest = self.bytes.saturating_sub(bytes);
         self.bytes -= rest;
-        Self { account: Arc::clone(&self.account), bytes: rest }
+        Self { account: Arc::clone(&self.account), purpose: self.purpose, bytes: rest }
     }
 
     /// Takes over what another holds.
     pub(crate) fn absorb(&mut self, mut other: Self) {
-        debug_assert!(Arc::ptr_eq(&self.account, &other.account));
+        debug_assert!(Arc::ptr_eq(&self.account, &other.account) && self.purpose == other.purpose);
         self.bytes += std::mem::take(&mut other.bytes);
     }
 }
@@ -213,7 +247,7 @@ impl Charge for Reservation {
         let surplus = self.bytes.saturating_sub(bytes);
         if surplus > 0 {
             self.bytes -= surplus;
-            self.account.held.fetch_sub(surplus, Relaxed);
+            self.account.held[self.purpose as usize].fetch_sub(surplus, Relaxed);
             self.account.budget.release(surplus);
         }
     }
@@ -233,8 +267,8 @@ mod tests {
     fn what_is_dropped_is_given_back() {
         let budget = Budget::new(1 << 20);
         let account = Account::new(Arc::clone(&budget));
-        let mut first = account.reserve(1000).unwrap();
-        let second = account.reserve(500).unwrap();
+        let mut first = account.reserve(1000, Purpose::Admission).unwrap();
+        let second = account.reserve(500, Purpose::Admission).unwrap();
         first.absorb(second);
         assert_eq!((first.bytes(), budget.held(), account.held()), (1500, 1500, 1500));
         first.keep(400);
@@ -249,18 +283,36 @@ mod tests {
     fn one_connection_cannot_take_the_share_of_the_rest() {
         let budget = Budget::new(1000 * ADMISSION);
         let greedy = Account::new(Arc::clone(&budget));
-        let held: Vec<_> = std::iter::from_fn(|| greedy.reserve(ADMISSION)).collect();
+        let held: Vec<_> = std::iter::from_fn(|| greedy.reserve(ADMISSION, Purpose::Admission)).collect();
         assert_eq!(held.len(), 200, "x = (1000 - x) / 4");
         let modest = Account::new(budget);
-        assert!(modest.reserve(ADMISSION).is_some());
+        assert!(modest.reserve(ADMISSION, Purpose::Admission).is_some());
+    }
+
+    #[test]
+    fn grants_leave_room_for_admissions_their_own_and_others() {
+        let budget = Budget::new(1000 * ADMISSION);
+        let accounts: Vec<_> = (0..40).map(|_| Account::new(Arc::clone(&budget))).collect();
+        let granted: Vec<_> = accounts
+            .iter()
+            .flat_map(|account| std::iter::from_fn(|| account.reserve(ADMISSION, Purpose::Grant)))
+            .collect();
+        assert!(granted.len() <= 750, "{} of 1000", granted.len());
+        assert!(
+            accounts.iter().all(|account| account.reserve(ADMISSION, Purpose::Admission).is_some()),
+            "who granted much is admitted still"
+        );
+        assert!(Account::new(budget).reserve(ADMISSION, Purpose::Admission).is_some(), "and so is whoever comes");
     }
 
     #[test]
     fn the_budget_is_never_exceeded() {
         let budget = Budget::new(10 * ADMISSION);
         let accounts: Vec<_> = (0..4).map(|_| Account::new(Arc::clone(&budget))).collect();
-        let held: Vec<_> =
-            accounts.iter().flat_map(|account| std::iter::from_fn(|| account.reserve(ADMISSION))).collect();
+        let held: Vec<_> = accounts
+            .iter()
+            .flat_map(|account| std::iter::from_fn(|| account.reserve(ADMISSION, Purpose::Admission)))
+            .collect();
         assert_eq!(held.len(), 10);
         budget.want(true);
         drop(held);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tieline_protocol::limits::INITIAL_WINDOW;
 use tieline_protocol::outbox::{LaneKey, Outbox, Way};
 
-use crate::budget::{Account, Reservation};
+use crate::budget::{Account, Purpose, Reservation};
 use crate::core::Core;
 use crate::exchange::{Hungry, Slot};
 use crate::port::{ConnKey, Port};
@@ -53,7 +53,7 @@ impl<P: Port> Core<P> {
     pub fn feed_hungry(&mut self) {
         let mut refused = 0;
         // With less than a step left there is nothing worth passing on; so a spent budget costs no walk through all.
-        while refused < self.hungry.keys() && self.budget.free() >= STEP {
+        while refused < self.hungry.keys() && self.budget.grantable() >= STEP {
             let Some((_, &(slot, way))) = self.hungry.peek() else { return };
             let before = self.granted(slot, way);
             self.feed(slot, way);
@@ -159,7 +159,7 @@ fn reserve(
         if more == 0 {
             return true;
         }
-        let Some(reserved) = account.reserve(more) else { return false };
+        let Some(reserved) = account.reserve(more, Purpose::Grant) else { return false };
         match held {
             Some(held) => held.absorb(reserved),
             None => *held = Some(reserved),
@@ -169,7 +169,7 @@ fn reserve(
     if outbox.promise(lane, direction.wanted, take) {
         return Some(direction.wanted);
     }
-    let to = direction.wanted.min(outbox.covered(lane) + account.available());
+    let to = direction.wanted.min(outbox.covered(lane) + account.grantable());
     let worthwhile = to >= direction.granted + STEP || direction.arrived >= direction.granted;
     (to > direction.granted && worthwhile && outbox.promise(lane, to, take)).then_some(to)
 }

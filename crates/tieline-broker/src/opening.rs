@@ -12,7 +12,7 @@ use tieline_protocol::{
     ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, StartLimits, StartPayload, Time, Violation,
 };
 
-use crate::budget::ADMISSION;
+use crate::budget::{ADMISSION, Purpose};
 use crate::core::Core;
 use crate::exchange::{Exchange, Grant, Kept, Slot, Stage};
 use crate::port::{ConnKey, Port};
@@ -53,7 +53,7 @@ impl<P: Port> Core<P> {
         let mut request = Inbound::new(credit);
         request.data(0, start.body.len()).map_err(|violation| violation.fault())?;
         self.check_place(conn, id.channel, frame.has(Flags::NO_WAIT))?;
-        let Some(admission) = account.reserve(ADMISSION) else {
+        let Some(admission) = account.reserve(ADMISSION, Purpose::Admission) else {
             return Err(later(Fault::new(Code::Overloaded)));
         };
 

@@ -93,14 +93,13 @@ impl Fault {
     pub fn decode(payload: &Bytes) -> Option<Self> {
         let code = Code::from_wire(u16::from_be_bytes(*payload.first_chunk::<2>()?));
         let meta = Metadata::parse(payload.slice(2..), ERROR_MAX).ok()?;
-        let number = |name| meta.text(name).and_then(|text| text.parse().ok());
         Some(Self {
             code,
             message: meta.text("message").unwrap_or(code.sentence()).to_owned(),
             detail: meta.text("detail").map(str::to_owned),
-            retry_after: number("retry-after").map(Duration::from_millis),
-            free: number("free"),
-            busy: number("busy"),
+            retry_after: meta.number("retry-after").map(Duration::from_millis),
+            free: meta.number("free"),
+            busy: meta.number("busy"),
         })
     }
 }

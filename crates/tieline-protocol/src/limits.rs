@@ -144,16 +144,12 @@ impl ServerLimits {
         let default = Self::default();
         let number = |name: &'static str, default: u64, least: u64, most: u64| match meta.get(name) {
             None => Ok(default),
-            Some(_) => meta
-                .text(name)
-                .and_then(|text| text.parse().ok())
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(|| {
-                    Violation::new(
-                        Code::InvalidFrame,
-                        format!("hello's '{name}' must be a decimal number from {least} to {most}"),
-                    )
-                }),
+            Some(_) => meta.number(name).filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+                Violation::new(
+                    Code::InvalidFrame,
+                    format!("hello's '{name}' must be a decimal number from {least} to {most}"),
+                )
+            }),
         };
         let ms = |span: Duration| span.as_millis() as u64;
         Ok(Self {

@@ -105,6 +105,20 @@ impl Metadata {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())
     }
 
+    /// The value of the first entry with this name, if it is a number in decimal: digits alone, no leading zeros.
+    ///
+    /// ```
+    /// let mut meta = tieline_protocol::Metadata::new();
+    /// meta.push("payload", "65536").unwrap();
+    /// meta.push("signed", "+1").unwrap();
+    /// assert_eq!((meta.number("payload"), meta.number("signed")), (Some(65_536), None));
+    /// ```
+    pub fn number(&self, name: &str) -> Option<u64> {
+        let text = self.text(name)?;
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+        if plain { text.parse().ok() } else { None }
+    }
+
     /// All entries in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let mut rest = &self.wire[..];

@@ -138,9 +138,34 @@ fn what_a_slow_receiver_has_waiting_never_exceeds_what_was_promised() {
     world.assert_at_rest();
 }
 
+/// A budget of which `bytes` may be used before the last quarter begins, which is for admissions alone.
+fn beside_the_last_quarter(bytes: u64) -> u64 {
+    bytes * 4 / 3
+}
+
+#[test]
+fn grants_leave_the_last_quarter_of_the_budget_to_admissions() {
+    let mut world = World::with(CoreConfig::default(), 200 * ADMISSION);
+    let (s, r) = pair(&mut world);
+    world.send(r, raise(CHANNEL, 300));
+    for n in 1..=100 {
+        world.send(s, request(id(s, n)));
+        world.settle();
+        world.send(r, ack(Request, id(s, n), WINDOW));
+        world.send(s, ack(Response, id(s, n), WINDOW));
+    }
+    assert!(world.core.counts().hungry > 0, "grants took all that they may");
+    let other = world.join();
+    let before = world.core.counts().busy;
+    for n in 1..=10 {
+        world.send(other, request(id(other, n)));
+    }
+    assert_eq!(world.core.counts().busy, before + 10, "whoever comes is admitted all the same");
+}
+
 #[test]
 fn what_cannot_be_reserved_now_is_passed_on_later_unasked() {
-    let mut world = World::with(CoreConfig::default(), 2 * ADMISSION + 10_000);
+    let mut world = World::with(CoreConfig::default(), beside_the_last_quarter(2 * ADMISSION + 10_000));
     let (s, r) = pair(&mut world);
     world.send(s, request(id(s, 1)));
     world.send(s, request(id(s, 2)));
@@ -152,14 +177,14 @@ fn what_cannot_be_reserved_now_is_passed_on_later_unasked() {
     let told = world.told(s);
     let expected = format!("ack+REQUEST 1/1 @{}", INITIAL + 10_000 + ADMISSION as usize);
     assert_eq!(told, ["start+RESPONSE 1/2 FINAL".to_owned(), expected]);
-    assert_eq!(world.budget.held(), world.budget.total());
+    assert_eq!(world.budget.held(), 2 * ADMISSION + 10_000, "and not a byte of the last quarter");
     world.send(s, cancel(id(s, 1)));
     world.assert_at_rest();
 }
 
 #[test]
 fn memory_that_comes_free_is_shared_in_turn_by_connection() {
-    let mut world = World::with(CoreConfig::default(), 4 * ADMISSION);
+    let mut world = World::with(CoreConfig::default(), beside_the_last_quarter(4 * ADMISSION));
     let [s, a, b] = world.join_all();
     world.send(a, receive(CHANNEL, 2));
     world.send(s, request(id(s, 1)));
@@ -189,7 +214,7 @@ fn memory_that_comes_free_is_shared_in_turn_by_connection() {
 
 #[test]
 fn crumbs_of_memory_are_not_passed_on_one_by_one() {
-    let mut world = World::with(CoreConfig::default(), ADMISSION + 100);
+    let mut world = World::with(CoreConfig::default(), beside_the_last_quarter(ADMISSION + 100));
     let (s, r) = pair(&mut world);
     world.send(s, request(id(s, 1)));
     world.got(r);

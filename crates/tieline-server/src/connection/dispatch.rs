@@ -148,8 +148,8 @@ fn client_payload(metadata: &Metadata) -> Result<Option<u32>, Violation> {
         return Ok(None);
     }
     metadata
-        .text("payload")
-        .and_then(|text| text.parse().ok())
+        .number("payload")
+        .and_then(|bytes| u32::try_from(bytes).ok())
         .filter(|bytes| (PAYLOAD_MIN..=PAYLOAD_MAX).contains(bytes))
         .map(Some)
         .ok_or_else(|| {
