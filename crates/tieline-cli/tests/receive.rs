@@ -176,7 +176,7 @@ fn a_cancel_reaches_the_whole_process_group() {
 #[test]
 fn a_command_that_ignores_term_is_killed_when_its_grace_is_over() {
     let server = Server::start();
-    let script = "trap 'echo asked >&2' TERM; echo $$; while :; do sleep 600 & wait $!; done";
+    let script = "trap 'echo asked >&2' TERM; echo $$; for i in 1 2 3; do sleep 600 & wait $!; done";
     let receiver = server.receive_with("stubborn", &["--grace", "200ms"], &["sh", "-c", script]);
     let mut sender = Running::start(&mut server.send("stubborn", &[]));
     let command = sender.read_line().parse().unwrap();

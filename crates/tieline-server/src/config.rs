@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tieline_broker::{ADMISSION, CHANNEL_PLACES_DEFAULT};
-use tieline_protocol::limits::{INITIAL_WINDOW, PAYLOAD_MAX, PAYLOAD_MIN, ServerLimits, WINDOW_MAX};
+use tieline_protocol::limits::{INITIAL_WINDOW, PAYLOAD_MAX, PAYLOAD_MIN, PING_AFTER, ServerLimits, WINDOW_MAX};
 use tieline_protocol::liveness::LivenessLimits;
 
 /// Memory that may be promised, by default, in bytes. It is a bound on promises, not what a server uses: a request
@@ -89,6 +89,8 @@ impl Config {
         within("channel-places", self.channel_places as u64, 1, u64::MAX)?;
         within("connections", self.connections as u64, 1, u64::MAX)?;
         within("shards", self.shards as u64, 1, 64)?;
+        let ping = u64::try_from(self.limits.ping.as_millis()).unwrap_or(u64::MAX);
+        within("ping (ms)", ping, 1, PING_AFTER.as_millis() as u64)?;
         if self.limits.deadline.is_zero() || self.limits.deadline.as_millis() > u128::from(u32::MAX) {
             return Err(ConfigError {
                 name: "deadline",

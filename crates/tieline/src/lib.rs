@@ -89,3 +89,8 @@ pub use send::retry::Retry;
 pub use token::Token;
 
 pub use tieline_protocol::{ChannelId, Code, Fault, Metadata, MetadataError, RequestId};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -160,6 +160,24 @@ async fn receivers_move_together_however_slowly_the_server_closes_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn receiver_that_asks_between_two_connections_is_ready_on_the_next() {
+    let (client, mut old, mut dock) = connected().await;
+    let mut receiver = open(&client, &mut old).await;
+    let id = old.hand_out(1, "x", b"").await;
+    let _request = receiver.next().await.unwrap().unwrap();
+    dock.refuse(true);
+    old.plain(Kind::EndReceive, id.channel, 1).await;
+    settle().await;
+    let waiting = tokio::spawn(async move { receiver.next().await.unwrap().is_some() });
+    settle().await;
+    dock.refuse(false);
+    let mut new = dock.greet().await;
+    assert_eq!(new.expect(Kind::StartReceive).await.header.value, 1);
+    new.hand_out(1, "x", b"").await;
+    assert!(waiting.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_finishes_what_runs_and_starts_nothing_more() {
     let (client, mut wire, _dock) = connected().await;
     let mut receiver = open(&client, &mut wire).await;

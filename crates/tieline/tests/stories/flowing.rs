@@ -5,7 +5,7 @@ use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::{Flags, Frame, Kind, Metadata, StartPayload};
 use tokio::io::AsyncWriteExt;
 
-use crate::wire::{Wire, body_of, connected, finally, frame, id_of, start};
+use crate::wire::{Wire, body_of, connected, finally, frame, id_of, settle, start};
 
 const KIB: u64 = 1024;
 
@@ -143,6 +143,25 @@ async fn complete_request_is_granted_nothing() {
     let mut receiver = opening.await.unwrap().unwrap();
     wire.hand_out(5, "x", b"whole").await;
     let _request = receiver.next().await.unwrap().unwrap();
+    wire.expect_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_granted_behind_the_end_of_a_request_however_long_it_is() {
+    let (client, mut wire, _dock) = connected().await;
+    let opening = tokio::spawn(client.receive("x").open());
+    wire.receive("x").await;
+    let mut receiver = opening.await.unwrap().unwrap();
+    let id = crate::wire::foreign(5, "x");
+    wire.send(start(Kind::StartRequest, id, b"")).await;
+    let mut request = receiver.next().await.unwrap().unwrap();
+    wire.expect(Kind::AckRequest).await;
+    for part in 0..10 {
+        wire.exchange(Kind::ChunkRequest, id, part * 64 * KIB, vec![1; 64 * KIB as usize]).await;
+    }
+    wire.exchange(Kind::EndRequest, id, 640 * KIB, "").await;
+    settle().await;
+    assert_eq!(request.body().bytes(1 << 20).await.unwrap().len() as u64, 640 * KIB);
     wire.expect_nothing().await;
 }
 

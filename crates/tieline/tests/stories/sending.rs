@@ -287,6 +287,18 @@ async fn request_beyond_the_servers_limit_waits_for_a_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn request_that_was_never_sent_leaves_its_place_to_another() {
+    let limits = ServerLimits { requests: 1, ..ServerLimits::default() };
+    let (client, mut wire, _dock) = connected_with(limits).await;
+    {
+        let mut asking = pin!(client.send("x").body("first").send());
+        assert!(poll_once(asking.as_mut()).is_pending());
+    }
+    let _asking = tokio::spawn(client.send("x").body("second").send());
+    assert_eq!(body_of(&wire.expect(Kind::StartRequest).await), "second");
+}
+
+#[tokio::test(start_paused = true)]
 async fn body_that_is_longer_than_wanted_is_an_error_and_cancels() {
     let (client, mut wire, _dock) = connected().await;
     let asking = tokio::spawn(async move { client.send("x").await?.bytes(3).await });

@@ -100,6 +100,38 @@ async fn place_of_a_cancelled_request_comes_back_when_its_handler_returns() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn handler_that_works_on_behind_its_answer_keeps_its_place() {
+    let (client, mut wire, _dock) = connected().await;
+    let receiver = open(&client, &mut wire).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let begun = Arc::new(AtomicUsize::new(0));
+    let (handlers_gate, counter) = (Arc::clone(&gate), Arc::clone(&begun));
+    tokio::spawn(receiver.serve(1, move |request: Request| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let gate = Arc::clone(&handlers_gate);
+        async move {
+            let answered = request.reply("").await;
+            gate.acquire().await.unwrap().forget();
+            answered
+        }
+    }));
+    wire.hand_out(1, "x", b"").await;
+    assert_eq!(wire.expect(Kind::AckReceive).await.header.value, 2);
+    wire.expect(Kind::StartResponse).await;
+    let id = wire.hand_out(2, "x", b"").await;
+    settle().await;
+    assert_eq!(begun.load(Ordering::SeqCst), 1, "one place, one handler");
+    // A request that ends before it has a handler leaves its place to another.
+    wire.error(Kind::ErrorRequest, id, Flags::NONE, Code::Cancelled).await;
+    assert_eq!(wire.expect(Kind::AckReceive).await.header.value, 3);
+    wire.hand_out(3, "x", b"").await;
+    gate.add_permits(1);
+    wire.expect(Kind::AckReceive).await;
+    wire.expect(Kind::StartResponse).await;
+    assert_eq!(begun.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn handler_that_fails_fails_its_request_with_its_words() {
     let (client, mut wire, _dock) = connected().await;
     let receiver = open(&client, &mut wire).await;
