@@ -16,6 +16,8 @@ pub enum Ends {
     Connection,
     /// The exchange, or the whole connection where it stands without ids.
     Either,
+    /// The exchange or the receive it is about, or the whole connection where it stands without ids.
+    Any,
 }
 
 impl Ends {
@@ -26,6 +28,7 @@ impl Ends {
             Self::ExchangeOrReceive => "exchange, receive",
             Self::Connection => "connection",
             Self::Either => "exchange or connection",
+            Self::Any => "exchange, receive or connection",
         }
     }
 }
@@ -109,7 +112,7 @@ codes! {
     8 DuplicateId "duplicate-id" "client" Connection No 76 400 "A request id did not increase on its connection, or another connection has the client id.";
     9 TooManyInFlight "too-many-in-flight" "sender, receiver" ExchangeOrReceive Safe 75 429 "The connection has as much open as it may have.";
     10 ChannelFull "channel-full" "sender" Exchange Safe 75 503 "The channel holds as many waiting requests as it may, or this connection's share of them.";
-    11 Overloaded "overloaded" "sender, receiver" ExchangeOrReceive Safe 75 503 "The server has promised all the memory it may, or this connection's share of it.";
+    11 Overloaded "overloaded" "client" Any Safe 75 503 "The server has promised all the memory it may, or this connection's share of it, or it has as many connections as it may.";
     12 NoReceiver "no-receiver" "sender" Exchange Safe 69 503 "No receiver is ready, and the request may not wait or may not be handed out again.";
     13 WaitLimit "wait-limit" "sender" Exchange Safe 75 503 "The request was not handed out within its wait.";
     14 DeadlineExceeded "deadline-exceeded" "sender, receiver" Exchange IfUnstarted 124 504 "The request was not over by its deadline.";
@@ -120,7 +123,7 @@ codes! {
     19 ServerLost "server-lost" "sender, receiver" Exchange IfUnstarted 1 502 "A server on the way was lost.";
     20 SlowConsumer "slow-consumer" "client" Connection No 1 502 "The connection took no bytes for too long while some waited for it.";
     21 Flood "flood" "client" Connection No 76 429 "Too many refused, cancelled, late or ping frames in too short a time.";
-    22 ShuttingDown "shutting-down" "sender, receiver" Either IfUnstarted 75 503 "This side is shutting down and starts nothing more.";
+    22 ShuttingDown "shutting-down" "client" Any IfUnstarted 75 503 "This side is shutting down and starts nothing more.";
     23 Application "application" "sender, receiver" Exchange No 1 502 "The program on the other side failed.";
     24 Internal "internal" "anybody" Either IfUnstarted 70 500 "Something went wrong that should not have.";
     25 ConnectionLost "connection-lost" "made by clients, never on the wire" Connection IfUnstarted 1 502 "The connection to the server was lost.";

@@ -1,12 +1,10 @@
 //! A server from its listeners to its end: accept, serve, drain, stop.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
 use tieline_broker::Counts;
 use tieline_protocol::{Code, Violation};
-use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
@@ -144,17 +142,11 @@ fn welcome(accepted: Accepted, hub: &Arc<Hub>, tracker: &TaskTracker) {
     };
 }
 
-/// Tells a connection that is one too many so, as far as that is possible without waiting for it.
+/// Tells a connection that is one too many so.
 fn refuse(accepted: Accepted, tracker: &TaskTracker) {
     let violation = Violation::new(Code::Overloaded, "the server has as many connections as it may: try again later");
-    let frame = connection::error_bytes(&violation);
-    tracker.spawn(async move {
-        let write = async {
-            match accepted {
-                Accepted::Tcp(mut stream) => stream.write_all(&frame).await,
-                Accepted::Unix(mut stream) => stream.write_all(&frame).await,
-            }
-        };
-        let _ = tokio::time::timeout(Duration::from_millis(100), write).await;
-    });
+    match accepted {
+        Accepted::Tcp(stream) => tracker.spawn(connection::turn_away(stream, violation)),
+        Accepted::Unix(stream) => tracker.spawn(connection::turn_away(stream, violation)),
+    };
 }

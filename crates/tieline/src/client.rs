@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tieline_protocol::Metadata;
-use tieline_protocol::limits::{HELLO_MAX, WINDOW_DEFAULT};
+use tieline_protocol::limits::{HELLO_MAX, INITIAL_WINDOW, WINDOW_DEFAULT};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
@@ -185,9 +185,10 @@ impl ClientBuilder {
     }
 
     /// Bytes of each incoming body that are taken in before the program reads them, at most; the server may allow
-    /// less. 1 MiB unless set. More is faster over long distances, less takes less memory under slow programs.
+    /// less. 1 MiB unless set, and at least 16 KiB. More is faster over long distances, less takes less memory under
+    /// slow programs.
     pub fn window(mut self, bytes: u64) -> Self {
-        self.window = bytes.max(1);
+        self.window = bytes.max(INITIAL_WINDOW);
         self
     }
 

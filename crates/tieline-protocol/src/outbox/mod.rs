@@ -137,7 +137,7 @@ impl<C: Charge> Outbox<C> {
         self.first.push_back(frame);
     }
 
-    /// Answers a ping; of several that wait to be answered, the newest is.
+    /// Answers a ping, behind the refusals of what came before it; of several that wait to be answered, the newest is.
     pub fn pong(&mut self, nonce: u64) {
         self.pong = Some(nonce);
     }
@@ -399,6 +399,10 @@ impl<C: Charge> Outbox<C> {
         if let Some(frame) = self.first.pop_front() {
             put_frame(batch, &frame);
             return true;
+        }
+        if self.refused > 0 {
+            // Whoever pings to learn whether all that came before was taken must not be told so ahead of a refusal.
+            return false;
         }
         self.pong.take().is_some_and(|nonce| {
             batch.put_header(&Kind::Pong.header().value(nonce));

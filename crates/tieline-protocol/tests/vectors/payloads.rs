@@ -114,6 +114,9 @@ pub(crate) fn faults() -> Value {
         ("the code 0", with(0, b"")),
         ("an unknown name", with(23, &words(&[("colour", "red"), ("message", "no")]))),
         ("a number that is none", with(11, &words(&[("retry-after", "soon")]))),
+        ("numbers with a sign and a leading zero", with(12, &words(&[("free", "+1"), ("busy", "03")]))),
+        ("entries in another order", with(12, &words(&[("busy", "3"), ("free", "0"), ("message", "none here")]))),
+        ("a message that is the table's sentence", with(4, &words(&[("message", Code::Unauthorized.sentence())]))),
     ];
     let invalid: [(&str, &[u8]); 3] =
         [("no bytes", &[]), ("half a code", &[0]), ("metadata that ends too early", &[0, 1, 9])];

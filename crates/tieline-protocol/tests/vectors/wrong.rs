@@ -43,6 +43,7 @@ fn headers() -> Vec<Wrong> {
     vec![
         ("version 2", Client, header(Kind::Ping, |h| h.version = 2)),
         ("the first byte of something else", Client, b"GET / HTTP/1.1\r\n\r\n".to_vec()),
+        ("a single byte, of version 2", Server, vec![2]),
         ("type 0", Client, header(Kind::Ping, |h| h.frame_type = 0)),
         ("type 2, which there isn't", Client, header(Kind::Hello, |h| h.frame_type = 2)),
         ("type 9, which there isn't", Server, header(Kind::Ping, |h| h.frame_type = 9)),
@@ -103,6 +104,9 @@ fn payloads() -> Vec<Wrong> {
         ("metadata of a hello's answer with an empty name", Server, whole(Kind::HelloAnswer, &[0, 0, 0])),
         ("a limit that is no number", Server, whole(Kind::HelloAnswer, b"\x07payload\x00\x03big")),
         ("a limit out of its range", Server, whole(Kind::HelloAnswer, b"\x07payload\x00\x041024")),
+        ("a limit with a sign", Server, whole(Kind::HelloAnswer, b"\x07payload\x00\x06+65536")),
+        ("a limit with a leading zero", Server, whole(Kind::HelloAnswer, b"\x07payload\x00\x06065536")),
+        ("a limit with a space", Server, whole(Kind::HelloAnswer, b"\x07payload\x00\x0665536 ")),
         ("an error whose metadata ends within an entry", Client, whole(Kind::ErrorRequest, &[0, 15, 9])),
         ("a trailer that ends within an entry", Server, whole(Kind::EndResponse, &[1, b'a', 0])),
     ]

@@ -8,7 +8,7 @@ mod buffer;
 mod dispatch;
 mod farewell;
 
-pub(crate) use farewell::error_bytes;
+pub(crate) use farewell::turn_away;
 
 use std::fmt;
 use std::future::Future;

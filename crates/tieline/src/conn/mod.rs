@@ -24,6 +24,8 @@ mod sends;
 mod state;
 mod take_link;
 mod takes;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -13,8 +13,8 @@ use crate::link::backoff::Backoff;
 /// marked [idempotent](crate::SendRequest::idempotent). Nothing is sent again once a response was handed to the
 /// program, or when the request's time is up.
 ///
-/// The default sends again what is certainly unstarted because its connection was lost or its server shut down: it
-/// goes to the next connection.
+/// The default sends again, on the next connection, what is safe and failed because its connection was lost or its
+/// server shut down.
 ///
 /// ```
 /// use std::time::Duration;
@@ -91,7 +91,7 @@ impl Tries {
         match &mut self.policy {
             Policy::Never => None,
             // The next connection has a pause of its own.
-            Policy::OnLostConnection => (is_unstarted && lost_its_way(error)).then_some(Duration::ZERO),
+            Policy::OnLostConnection => lost_its_way(error).then_some(Duration::ZERO),
             Policy::UpTo(0) => None,
             Policy::UpTo(left) => {
                 if !may_go_better(error) {
@@ -143,13 +143,16 @@ mod tests {
     }
 
     #[test]
-    fn by_default_only_what_is_unstarted_for_want_of_a_connection_is_sent_again() {
-        let again = |error: &Error| Tries::new(Retry::default(), true, true).again(error).is_some();
+    fn by_default_what_is_safe_is_sent_again_for_want_of_a_connection_and_nothing_else_is() {
+        let again = |idempotent, error: &Error| Tries::new(Retry::default(), idempotent, true).again(error).is_some();
         let lost = |outcome| Error::ConnectionLost { reason: String::new(), outcome };
-        assert!(again(&lost(Outcome::Unstarted)));
-        assert!(again(&failed(Code::ShuttingDown, Outcome::Unstarted)));
-        assert!(!again(&lost(Outcome::Unknown)));
-        assert!(!again(&failed(Code::NoReceiver, Outcome::Unstarted)));
+        for idempotent in [false, true] {
+            assert!(again(idempotent, &lost(Outcome::Unstarted)));
+            assert!(again(idempotent, &failed(Code::ShuttingDown, Outcome::Unstarted)));
+            assert_eq!(again(idempotent, &lost(Outcome::Unknown)), idempotent);
+            assert!(!again(idempotent, &failed(Code::NoReceiver, Outcome::Unstarted)));
+            assert!(!again(idempotent, &failed(Code::ReceiverLost, Outcome::Unknown)));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tieline_protocol::{ChannelId, Flags, Frame, Kind};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::receiving::open;
-use crate::wire::{Wire, body_of, code_of, connected, fault_of, id_of, settle};
+use crate::wire::{Wire, body_of, code_of, connected, fault_of, id_of, poll_once, settle};
 
 /// Serves "x" with handlers that wait for a permit of `gate`; its number of handlers at work.
 async fn serve(client: &Client, wire: &mut Wire, places: usize, gate: &Arc<Semaphore>) -> Arc<AtomicUsize> {
@@ -152,6 +152,32 @@ async fn handler_that_fails_fails_its_request_with_its_words() {
         assert_eq!((frame.kind, id_of(&frame), code_of(&frame)), (Kind::ErrorResponse, id, Code::Application));
         assert!(fault_of(&frame).message.contains(words), "{}", fault_of(&frame).message);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answer_that_a_handler_gave_up_is_never_completed() {
+    let (client, mut wire, _dock) = connected().await;
+    let receiver = open(&client, &mut wire).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let handlers_gate = Arc::clone(&gate);
+    tokio::spawn(receiver.serve(1, move |request: Request| {
+        let gate = Arc::clone(&handlers_gate);
+        async move {
+            {
+                let mut reply = std::pin::pin!(request.reply(vec![1; 40 * 1024]));
+                assert!(poll_once(reply.as_mut()).is_pending());
+            }
+            gate.acquire().await.unwrap().forget();
+            Err::<(), _>("changed its mind")
+        }
+    }));
+    let id = wire.hand_out(1, "x", b"").await;
+    wire.expect(Kind::StartResponse).await;
+    wire.exchange(Kind::AckResponse, id, 1 << 20, "").await;
+    wire.expect_nothing().await;
+    gate.add_permits(1);
+    wire.expect(Kind::AckReceive).await;
+    assert_eq!(fault_of(&wire.expect(Kind::ErrorResponse).await).message, "changed its mind");
 }
 
 #[tokio::test(start_paused = true)]

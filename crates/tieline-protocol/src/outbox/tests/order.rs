@@ -152,3 +152,12 @@ fn refusals_that_are_read_are_not_counted_for_ever() {
         assert!(!outbox.is_empty());
     }
 }
+
+#[test]
+fn the_answer_to_a_ping_stands_behind_the_refusals_of_what_came_before_it() {
+    let mut outbox = outbox();
+    let header = Kind::ErrorResponse.header().exchange(exchange(1));
+    assert!(outbox.refuse(Frame::new(Kind::ErrorResponse, header, fault(Code::Overloaded))));
+    outbox.pong(7);
+    assert_eq!(told(&mut outbox), ["error+RESPONSE 1 'overloaded'", "ping+RESPONSE @7"]);
+}
