@@ -5,7 +5,9 @@ use std::time::Duration;
 use tieline::{Client, Outcome, Status};
 use tokio::sync::watch;
 
-use crate::address::{self, Address};
+use tieline::Address;
+
+use crate::address;
 use crate::exit::{self, Failure, Started};
 use crate::terminal::say;
 use crate::units::Span;

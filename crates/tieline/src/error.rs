@@ -48,7 +48,7 @@ impl fmt::Display for Outcome {
 #[non_exhaustive]
 pub enum Error {
     /// The server's address can't be read.
-    #[error("'{address}' is not the address of a server: {reason}. Write tcp://HOST:PORT, unix:/PATH or HOST:PORT")]
+    #[error("'{address}' is not the address of a server: {reason}. Write tcp://HOST:PORT, HOST:PORT or unix:PATH")]
     Address {
         /// What was given.
         address: String,

@@ -44,7 +44,7 @@
 //! # Where things are
 //! | to | use |
 //! |---|---|
-//! | connect | [`Client`], [`ClientBuilder`], [`Token`], [`Status`] |
+//! | connect | [`Client`], [`ClientBuilder`], [`Address`], [`Token`], [`Status`] |
 //! | send | [`SendRequest`], [`Body`], [`BodySender`], [`Retry`] |
 //! | read a response | [`Response`], [`Upload`] |
 //! | receive | [`ReceiveBuilder`], [`Receiver`] |
@@ -64,6 +64,7 @@
 //! The rules of the protocol are in `tieline-protocol`; nothing here knows how a server routes.
 #![forbid(unsafe_code)]
 
+mod address;
 mod body;
 mod client;
 mod conn;
@@ -74,6 +75,7 @@ mod response;
 mod send;
 mod token;
 
+pub use address::Address;
 pub use body::Body;
 pub use body::channel::BodySender;
 pub use client::{Client, ClientBuilder};

@@ -8,8 +8,8 @@ use tieline_protocol::limits::REFUSALS_MAX;
 use tieline_server::{ADMISSION, Config};
 
 use super::settings::Settings;
-use crate::address::Address;
 use crate::units::{Size, Span};
+use tieline::Address;
 
 /// The explanation, in lines.
 pub(super) fn explain(addresses: &[Address], config: &Config, file: &Settings, flags: &ArgMatches) -> String {

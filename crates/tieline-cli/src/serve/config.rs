@@ -8,7 +8,9 @@ use tieline_protocol::limits::{INITIAL_WINDOW, PAYLOAD_MAX, PAYLOAD_MIN, PING_AF
 use tieline_server::{ADMISSION, Config};
 
 use super::settings::Settings;
-use crate::address::{self, Address};
+use tieline::Address;
+
+use crate::address;
 use crate::exit::{self, Failure};
 use crate::units::{Size, Span};
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
 
-use crate::address::Address;
 use crate::exit::{self, Failure};
+use tieline::Address;
 
 /// Whether addresses that other machines reach are allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,11 +1,12 @@
 //! `tieline serve`: the server as a process of its own.
 //!
 //! [`settings`] are what flags, environment and [`file`] may say; [`config`] makes the server's configuration of
-//! them and [`check`] explains it; [`listen`] opens the sockets. The serving itself is the crate `tieline-server`.
+//! them and [`check`] explains it; [`listen`] opens the sockets, [`descriptors`] sees to it that there may be enough. The serving itself is the crate `tieline-server`.
 
 mod args;
 mod check;
 mod config;
+mod descriptors;
 mod file;
 mod listen;
 mod settings;
@@ -39,6 +40,9 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     let exposure = if args.insecure { Exposure::Anybody } else { Exposure::Loopback };
     // Before the sockets: a socket's file must not be left behind by a signal that comes early.
     let signals = EndSignals::listen().map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
+    if let Some(note) = descriptors::raise_limit(config.connections) {
+        say(format!("tieline: {note}"));
+    }
     let places = listen::open(&addresses, exposure).await?;
     say(banner(&places, exposure).trim_end());
     serve(places, config, signals).await

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::address::Address;
 use crate::units::{Size, Span};
+use tieline::Address;
 
 /// Everything that a flag, a variable `TIELINE_*` or a key of the file may set. What is not set stays for the next.
 #[allow(clippy::doc_markdown, reason = "the sentences are the flags' help")]

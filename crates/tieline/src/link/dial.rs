@@ -10,7 +10,7 @@ use tieline_protocol::limits::TURN;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::address::Address;
+use crate::address::Address;
 
 /// A stream of bytes that a connection can run over.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -2,14 +2,13 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`address`], [`dial`] | where the server is, and the socket |
+//! | [`dial`] | the socket |
 //! | [`backoff`] | the pace of trying |
 //! | [`manager`] | the task that keeps the link up |
 //!
 //! [`Hub`] is what the parts of a client share: the present connection, the receivers that are to be opened on each
 //! new one, and the wish to close.
 
-pub(crate) mod address;
 pub(crate) mod backoff;
 pub(crate) mod dial;
 mod manager;

@@ -1,4 +1,4 @@
-//! Where a server is: `tcp://host:port`, `unix:/path`, or `host:port` alone.
+//! Addresses as people write them: where a server is, or where one listens.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,15 +6,33 @@ use std::str::FromStr;
 
 use crate::error::Error;
 
+/// An address of a server: `tcp://HOST:PORT`, `HOST:PORT` or `unix:PATH`.
+///
+/// ```
+/// let address: tieline::Address = "localhost:7070".parse().unwrap();
+/// assert_eq!(address.to_string(), "tcp://localhost:7070");
+/// assert!("localhost".parse::<tieline::Address>().is_err());
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Address {
-    Tcp { host: String, port: u16 },
+pub enum Address {
+    /// Over TCP.
+    Tcp {
+        /// A name, an IPv4 address, or an IPv6 address without its brackets.
+        host: String,
+        /// The port. Whoever listens may say 0 for a free one.
+        port: u16,
+    },
+    /// The path of a Unix socket.
     Unix(PathBuf),
 }
 
 impl FromStr for Address {
     type Err = Error;
 
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// [`Error::Address`], which says what is wrong and what would be right.
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = |reason: &str| Error::Address { address: text.to_owned(), reason: reason.to_owned() };
         if let Some(path) = text.strip_prefix("unix:") {
@@ -40,6 +58,9 @@ impl FromStr for Address {
         };
         if host.is_empty() {
             return Err(wrong("the host is missing"));
+        }
+        if host.contains(['/', '@']) {
+            return Err(wrong("a host's name has no '/' and no '@'"));
         }
         Ok(Self::Tcp { host: host.to_owned(), port })
     }
@@ -82,6 +103,9 @@ mod tests {
             ("::1:7070", "an IPv6 address stands in brackets"),
             ("unix:", "the path is missing"),
             ("http://host:80", "the scheme is not known"),
+            ("tls://host:1", "TLS"),
+            ("me@host:1", "no '@'"),
+            ("host:70700", "0 to 65535"),
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
