@@ -57,22 +57,17 @@ impl<P: Port> Core<P> {
         let receive = receive.id;
 
         let limits = StartLimits { wait_ms: 0, deadline_ms: millis_up(x.deadline.since(now)) };
-        let start = StartFrame {
-            flags: Flags::IDEMPOTENT.when(x.idempotent),
-            value: limits.to_value(),
-            metadata: x.metadata.clone(),
-        };
+        let flags = Flags::IDEMPOTENT.when(x.idempotent);
         x.hand_outs += 1;
-        let kept = &mut x.kept;
+        // What waits is kept, or it couldn't be handed out.
+        let kept = x.kept.get_or_insert_default();
         let port = conn.port.clone();
         let lane = port.with(|o| {
             let lane = o.open(id, Way::Request);
-            o.start(lane, start);
-            if let Some(kept) = kept {
-                kept.body.share(|piece| o.body(lane, piece));
-                if let Some(close) = &kept.close {
-                    o.close(lane, close.clone());
-                }
+            o.start(lane, StartFrame { flags, value: limits.to_value(), metadata: kept.metadata.clone() });
+            kept.body.share(|piece| o.body(lane, piece));
+            if let Some(close) = &kept.close {
+                o.close(lane, close.clone());
             }
             lane
         });

@@ -64,6 +64,8 @@ impl Budget {
     pub(crate) fn want(&self, begins: bool) {
         if begins {
             self.wanted_by.fetch_add(1, Relaxed);
+            // What another gave back between the refusal and now would be missed.
+            self.freed.store(true, Relaxed);
         } else {
             self.wanted_by.fetch_sub(1, Relaxed);
         }
@@ -94,6 +96,8 @@ pub struct Account {
     held: [AtomicU64; 2],
     /// Requests that it opened and that aren't over.
     pub(crate) opened: AtomicU64,
+    /// Receives that it has open.
+    pub(crate) receives: AtomicU64,
     /// Exchanges that it has a part in, and receives that are open.
     pub(crate) engaged: AtomicU64,
     /// Bytes of body that may still come late without being held against it.
@@ -112,6 +116,7 @@ impl Account {
             budget,
             held: [AtomicU64::new(0), AtomicU64::new(0)],
             opened: AtomicU64::new(0),
+            receives: AtomicU64::new(0),
             engaged: AtomicU64::new(0),
             late_bytes: AtomicU64::new(0),
             late_frames: AtomicU64::new(0),

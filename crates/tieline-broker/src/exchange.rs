@@ -50,6 +50,7 @@ pub(crate) struct HandOut {
 /// What is kept of a request as long as it may be handed out again: at most an initial window.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
+    pub(crate) metadata: Metadata,
     pub(crate) body: Pieces,
     pub(crate) close: Option<Close>,
 }
@@ -78,7 +79,6 @@ pub(crate) struct Exchange {
     pub(crate) opener: ConnKey,
     /// The response's lane in the opener's outbox.
     pub(crate) opener_lane: LaneKey,
-    pub(crate) metadata: Metadata,
     pub(crate) no_wait: bool,
     pub(crate) idempotent: bool,
     pub(crate) stage: Stage,

@@ -8,6 +8,7 @@ use tieline_protocol::flow::Inbound;
 use tieline_protocol::id::CHANNEL_NAME_MAX;
 use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::outbox::{Close, Way};
+use tieline_protocol::pieces::Pieces;
 use tieline_protocol::{
     ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, StartLimits, StartPayload, Time, Violation,
 };
@@ -61,7 +62,8 @@ impl<P: Port> Core<P> {
         if closed {
             request.close(None).map_err(|violation| violation.fault())?;
         }
-        let mut kept = Kept { close: closed.then(|| Close::End { trailer: Bytes::new() }), ..Kept::default() };
+        let close = closed.then(|| Close::End { trailer: Bytes::new() });
+        let mut kept = Kept { metadata: start.metadata, body: Pieces::default(), close };
         kept.body.push(start.body);
         let (wait_until, deadline) = self.limits(now, StartLimits::from_value(frame.header.value));
         let Some(opener_lane) = self.outbox(conn, |o| o.open(id, Way::Response)) else {
@@ -73,7 +75,6 @@ impl<P: Port> Core<P> {
             id,
             opener: conn,
             opener_lane,
-            metadata: start.metadata,
             no_wait: frame.has(Flags::NO_WAIT),
             idempotent: frame.has(Flags::IDEMPOTENT),
             stage: Stage::Waiting(None),

@@ -1,5 +1,7 @@
 //! Receives: opened with a count, raised, withdrawn. A receive that is ready meets a waiting request at once.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use bytes::Bytes;
 use tieline_protocol::rules::{Effect, State, effect};
 use tieline_protocol::{ChannelId, Code, Fault, Frame, Kind, StartPayload, Time, Violation};
@@ -53,6 +55,9 @@ impl<P: Port> Core<P> {
             record.receives.insert(channel, receive);
             self.channels.entry(channel).or_default().receives += 1;
             self.engage(conn, true);
+            if let Some(account) = self.account(conn) {
+                account.receives.fetch_add(1, Relaxed);
+            }
             self.raise_receive(now, conn, channel, frame.header.value);
         }
         Ok(())
@@ -63,7 +68,8 @@ impl<P: Port> Core<P> {
             return Err(Fault::new(Code::ShuttingDown));
         }
         self.check_channel_name(channel, &start.metadata)?;
-        let open = self.conns.get(&conn).map_or(0, |conn| conn.receives.len() as u64);
+        // Of all cores together.
+        let open = self.account(conn).map_or(0, |account| account.receives.load(Relaxed));
         if open >= self.config.receives {
             let message = format!("{open} receives are open on this connection, as many as it may have");
             return Err(Fault::because(Code::TooManyInFlight, message));
@@ -99,6 +105,9 @@ impl<P: Port> Core<P> {
     pub(crate) fn close_receive(&mut self, conn: ConnKey, id: ChannelId) {
         let Some(used) = self.remove_receive(conn, id) else { return };
         self.engage(conn, false);
+        if let Some(account) = self.account(conn) {
+            account.receives.fetch_sub(1, Relaxed);
+        }
         let header = Kind::EndReceive.header().channel(id).value(used);
         self.outbox(conn, |o| o.ordered(Frame::new(Kind::EndReceive, header, Bytes::new())));
     }

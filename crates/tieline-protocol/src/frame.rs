@@ -5,7 +5,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::error::Code;
 use crate::fault::Violation;
 use crate::header::{Flags, HEADER_LEN, Header, VERSION};
-use crate::limits::{COPY_BELOW, PAYLOAD_DEFAULT};
+use crate::limits::{PAYLOAD_DEFAULT, SLICE_FROM};
 use crate::metadata::{METADATA_MAX, Metadata};
 use crate::rules::{self, Kind, Role};
 
@@ -131,8 +131,8 @@ impl Decoder {
         self.head = None;
         let payload = if length == 0 {
             Bytes::new()
-        } else if length < COPY_BELOW {
-            // A slice would keep the whole read buffer alive for a few bytes.
+        } else if length < SLICE_FROM {
+            // A slice would keep the whole read buffer alive for few bytes.
             let copy = Bytes::copy_from_slice(&buffer[..length]);
             buffer.advance(length);
             copy

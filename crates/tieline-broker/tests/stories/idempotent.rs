@@ -1,6 +1,7 @@
 //! Idempotent requests: handed out again also when a receiver is lost that may have begun, until something was passed
 //! to the sender; and what the server keeps for that.
 
+use tieline_broker::{ADMISSION, CoreConfig};
 use tieline_protocol::Code;
 
 use crate::handing_out_again::sender_and_two_receivers;
@@ -99,5 +100,26 @@ fn what_is_kept_is_let_go_once_it_cannot_be_handed_out_again() {
     world.send(s, end(Request, id(s, 1), 10 * INITIAL));
     world.got(r);
     world.send(r, response(id(s, 1)).last());
+    world.assert_at_rest();
+}
+
+#[test]
+fn a_grant_that_waits_for_memory_dies_with_the_receiver_that_gave_it() {
+    let mut world = World::with(CoreConfig::default(), 2 * ADMISSION);
+    let (s, a, b) = sender_and_two_receivers(&mut world);
+    world.send(s, request(id(s, 1)).idempotent());
+    world.send(s, request(on(ELSEWHERE, id(s, 2))));
+    world.got(a);
+    world.send(a, ack(Request, id(s, 1), 1_000_000));
+    assert_eq!((world.told(s), world.core.counts().hungry), (vec![], 1), "all memory is admitted");
+    world.kill(a);
+    assert_eq!(world.told(b), ["start+REQUEST 1/1 IDEMPOTENT"], "nothing was passed, so another gets it");
+    assert_eq!(world.core.counts().hungry, 0);
+    world.send(b, ack(Request, id(s, 1), INITIAL));
+    world.send(s, cancel(on(ELSEWHERE, id(s, 2))));
+    assert_eq!(world.told(s), ["error+RESPONSE 1/2 on E cancelled UNSTARTED"], "and no grant that nobody stands for");
+    world.send(b, ack(Request, id(s, 1), INITIAL + 1));
+    assert_eq!(world.told(s), ["ack+REQUEST 1/1 @16385"]);
+    world.send(b, response(id(s, 1)).last());
     world.assert_at_rest();
 }

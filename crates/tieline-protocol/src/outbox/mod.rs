@@ -397,6 +397,10 @@ impl<C: Charge> Outbox<C> {
 
     fn claim_first(&mut self, batch: &mut Batch) -> bool {
         if let Some(frame) = self.first.pop_front() {
+            if self.first.is_empty() {
+                // Used for a greeting and a few pings in a connection's life; it needn't keep room for more.
+                self.first = VecDeque::new();
+            }
             put_frame(batch, &frame);
             return true;
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tieline_protocol::limits::{
     CLOCK_JUMP, COPY_BELOW, EARLY_STARTS, EXCHANGE_OVERHEAD, FRAME_PACE, FRAME_WITHIN, HAND_OUTS_MAX, HELLO_MAX,
     HELLO_WITHIN, INITIAL_WINDOW, LINGER, LINGER_BYTES, PAYLOAD_DEFAULT, PAYLOAD_MAX, PAYLOAD_MIN, PING_AFTER,
-    REFUSALS_MAX, SILENCE_MAX, ServerLimits, TURN, WINDOW_DEFAULT, WINDOW_MAX,
+    REFUSALS_MAX, SILENCE_MAX, SLICE_FROM, ServerLimits, TURN, WINDOW_DEFAULT, WINDOW_MAX,
 };
 use tieline_protocol::metadata::{METADATA_MAX, TRAILER_MAX};
 use tieline_protocol::{Metadata, fault, id};
@@ -63,6 +63,7 @@ pub(crate) fn limits() -> String {
         ("EXCHANGE_OVERHEAD", number(EXCHANGE_OVERHEAD)),
         ("TURN", number(TURN as u64)),
         ("COPY_BELOW", number(COPY_BELOW as u64)),
+        ("SLICE_FROM", number(SLICE_FROM as u64)),
         ("REFUSALS_MAX", number(REFUSALS_MAX as u64)),
         ("EARLY_STARTS", number(EARLY_STARTS as u64)),
         ("HELLO_WITHIN", seconds(HELLO_WITHIN)),

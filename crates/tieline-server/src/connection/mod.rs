@@ -72,7 +72,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, hub: Arc<Hub
     };
     tracing::debug!(connection = connection.peer.key.0, client = %connection.session.client(), %over, "connection over");
     connection.leave();
-    connection.farewell(over).await;
+    // Apart from the task, which would else be five times as large all its life for the sake of its end.
+    Box::pin(connection.farewell(over)).await;
 }
 
 struct Connection<S> {
