@@ -14,7 +14,7 @@ use tieline_protocol::{Code, Fault, MetadataError, Violation};
 pub enum Outcome {
     /// Certain: no receiver's program saw any of it. Sending it again does no harm.
     Unstarted,
-    /// A receiver's program had started with it.
+    /// A receiver's program had been handed it, and so may have started.
     Accepted,
     /// It isn't known whether a receiver's program started with it.
     Unknown,
@@ -25,7 +25,7 @@ impl Outcome {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Unstarted => "Nothing was started: safe to send again.",
-            Self::Accepted => "The receiver had started: sending again may repeat its effects.",
+            Self::Accepted => "The receiver had taken it: sending again may repeat its effects.",
             Self::Unknown => "It may have run: sending again may repeat its effects.",
         }
     }

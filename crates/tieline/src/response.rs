@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::body::collect::Collecting;
+use crate::body::reading::{Incoming, NextPiece, Reading};
 use crate::conn::{SendLink, Upload};
 use crate::error::Error;
 
@@ -22,12 +23,14 @@ use crate::error::Error;
 /// ends with an error. Dropping a response before its end cancels the request.
 #[derive(Debug)]
 pub struct Response {
-    link: SendLink,
     metadata: Metadata,
-    /// What was taken from the connection and not read yet.
-    rest: Bytes,
-    trailer: Option<Metadata>,
-    received: u64,
+    body: Reading<Answer>,
+}
+
+/// What comes from the connection, until this side gives up waiting.
+#[derive(Debug)]
+struct Answer {
+    link: SendLink,
     deadline: Option<Deadline>,
 }
 
@@ -41,7 +44,7 @@ struct Deadline {
 impl Response {
     pub(crate) fn new(link: SendLink, metadata: Metadata, deadline: Option<Instant>) -> Self {
         let deadline = deadline.map(|at| Deadline { at, sleep: None });
-        Self { link, metadata, rest: Bytes::new(), trailer: None, received: 0, deadline }
+        Self { metadata, body: Reading::new(Answer { link, deadline }) }
     }
 
     /// What the receiver says of its response.
@@ -51,7 +54,7 @@ impl Response {
 
     /// The id of the request; with it, people find the request in logs.
     pub fn request_id(&self) -> RequestId {
-        self.link.request()
+        self.body.incoming.link.request()
     }
 
     /// The next piece of the body; `None` at its end.
@@ -62,7 +65,7 @@ impl Response {
     /// # Cancellation safety
     /// Nothing is lost when the future is dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        poll_fn(|cx| self.poll_chunk(cx)).await.transpose()
+        poll_fn(|cx| self.body.poll_chunk(cx)).await.transpose()
     }
 
     /// The whole body, if it has at most `limit` bytes.
@@ -93,51 +96,41 @@ impl Response {
 
     /// Metadata behind the body; there once the body was read to its end.
     pub fn trailer(&self) -> Option<&Metadata> {
-        self.trailer.as_ref()
+        self.body.trailer()
     }
 
     /// How far the request's body has come.
     pub fn upload(&self) -> Upload {
-        self.link.upload()
+        self.body.incoming.link.upload()
     }
 
     /// Bytes of body that were read.
     pub const fn bytes_received(&self) -> u64 {
-        self.received
+        self.body.received()
+    }
+}
+
+impl Incoming for Answer {
+    fn poll_piece(&mut self, cx: &Context<'_>) -> NextPiece {
+        let piece = self.link.poll_chunk(cx);
+        if piece.is_pending()
+            && let Some(deadline) = &mut self.deadline
+            && deadline.poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(self.link.time_out())));
+        }
+        piece
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let piece = ready!(self.poll_piece(cx));
-        if let Some(Ok(piece)) = &piece {
-            self.received += piece.len() as u64;
-        }
-        Poll::Ready(piece)
-    }
-
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        if !self.rest.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))));
-        }
-        if self.trailer.is_some() {
-            return Poll::Ready(None);
-        }
-        match self.link.poll_chunk(cx) {
-            Poll::Ready(None) => {
-                self.trailer = Some(self.link.trailer().unwrap_or_default());
-                Poll::Ready(None)
-            }
-            Poll::Ready(piece) => Poll::Ready(piece),
-            Poll::Pending => match self.deadline.as_mut().map(|deadline| deadline.poll(cx)) {
-                Some(Poll::Ready(())) => Poll::Ready(Some(Err(self.link.time_out()))),
-                _ => Poll::Pending,
-            },
-        }
+    fn trailer(&self) -> Option<Metadata> {
+        self.link.trailer()
     }
 }
 
 impl Deadline {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.sleep.get_or_insert_with(|| Box::pin(sleep_until(self.at))).as_mut().poll(cx)
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(self.at)));
+        sleep.as_mut().poll(&mut Context::from_waker(cx.waker()))
     }
 }
 
@@ -145,27 +138,12 @@ impl Stream for Response {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_chunk(cx)
+        self.body.poll_chunk(cx)
     }
 }
 
 impl AsyncRead for Response {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.rest.is_empty() {
-            match ready!(self.poll_piece(cx)) {
-                Some(piece) => self.rest = piece?,
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-        let taken = fill(buf, &mut self.rest);
-        self.received += taken;
-        Poll::Ready(Ok(()))
+        self.body.poll_read(cx, buf)
     }
-}
-
-/// Moves what fits from the front of `from` into `buf`; how much.
-pub(crate) fn fill(buf: &mut ReadBuf<'_>, from: &mut Bytes) -> u64 {
-    let part = from.split_to(buf.remaining().min(from.len()));
-    buf.put_slice(&part);
-    part.len() as u64
 }

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`source`] | where a body's pieces come from |
 //! | [`channel`] | a body that a program pushes |
+//! | [`reading`] | an incoming body as a program reads it |
 //! | [`collect`] | a body that is collected whole, at either end |
 
 pub(crate) mod channel;
 pub(crate) mod collect;
+pub(crate) mod reading;
 pub(crate) mod source;
 
 use std::fmt;

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +15,9 @@ use tokio::time::Instant;
 
 use super::respond::{Responder, cancelled};
 use crate::body::collect::Collecting;
+use crate::body::reading::{Incoming, NextPiece, Reading};
 use crate::conn::TakeLink;
 use crate::error::Error;
-use crate::response::fill;
 
 /// A request that this program has taken. Answer it with [`reply`](Self::reply), or stream the response through
 /// [`respond`](Self::respond); dropped unanswered, it fails.
@@ -32,42 +32,42 @@ pub struct Request {
 impl Request {
     pub(crate) fn new(link: TakeLink) -> Self {
         let link = Arc::new(link);
-        let body = RequestBody { link: Arc::clone(&link), rest: Bytes::new(), trailer: None, received: 0 };
+        let body = RequestBody { body: Reading::new(Arc::clone(&link)) };
         Self { body, responder: Responder::new(link) }
     }
 
     pub(super) fn link(&self) -> Arc<TakeLink> {
-        Arc::clone(&self.body.link)
+        Arc::clone(&self.body.body.incoming)
     }
 
     /// What the sender says of the request.
     pub fn metadata(&self) -> &Metadata {
-        &self.body.link.head().metadata
+        &self.body.body.incoming.head().metadata
     }
 
     /// The name of the channel it came on.
     pub fn channel(&self) -> &str {
-        &self.body.link.head().channel
+        &self.body.body.incoming.head().channel
     }
 
     /// The request's id; with it, people find the request in logs.
     pub fn id(&self) -> RequestId {
-        self.body.link.head().request
+        self.body.body.incoming.head().request
     }
 
     /// When it must be over; `None` if the server named no deadline.
     pub fn deadline(&self) -> Option<std::time::Instant> {
-        self.body.link.head().deadline.map(Instant::into_std)
+        self.body.body.incoming.head().deadline.map(Instant::into_std)
     }
 
     /// How long is left of it; nothing, if the deadline has passed.
     pub fn remaining(&self) -> Option<Duration> {
-        self.body.link.head().deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.body.body.incoming.head().deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Whether its sender says that running it twice does no harm.
     pub fn is_idempotent(&self) -> bool {
-        self.body.link.head().is_idempotent
+        self.body.body.incoming.head().is_idempotent
     }
 
     /// Resolves when the request is over for another reason than its response: its sender cancelled it or was lost,
@@ -76,7 +76,7 @@ impl Request {
     /// # Cancellation safety
     /// It can be dropped and called again at will.
     pub async fn cancelled(&self) -> Fault {
-        cancelled(&self.body.link).await
+        cancelled(&self.body.body.incoming).await
     }
 
     /// The request's body.
@@ -124,11 +124,7 @@ impl Request {
 /// it says that the rest isn't wanted; the request goes on.
 #[derive(Debug)]
 pub struct RequestBody {
-    link: Arc<TakeLink>,
-    /// What was taken from the connection and not read yet.
-    rest: Bytes,
-    trailer: Option<Metadata>,
-    received: u64,
+    body: Reading<Arc<TakeLink>>,
 }
 
 impl RequestBody {
@@ -140,7 +136,7 @@ impl RequestBody {
     /// # Cancellation safety
     /// Nothing is lost when the future is dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        poll_fn(|cx| self.poll_chunk(cx)).await.transpose()
+        poll_fn(|cx| self.body.poll_chunk(cx)).await.transpose()
     }
 
     /// The whole body, if it has at most `limit` bytes.
@@ -160,34 +156,22 @@ impl RequestBody {
 
     /// Metadata behind the body; there once the body was read to its end.
     pub fn trailer(&self) -> Option<&Metadata> {
-        self.trailer.as_ref()
+        self.body.trailer()
     }
 
     /// Bytes of body that were read.
     pub const fn bytes_received(&self) -> u64 {
-        self.received
+        self.body.received()
+    }
+}
+
+impl Incoming for Arc<TakeLink> {
+    fn poll_piece(&mut self, cx: &Context<'_>) -> NextPiece {
+        self.poll_chunk(cx)
     }
 
-    fn poll_chunk(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let piece = ready!(self.poll_piece(cx));
-        if let Some(Ok(piece)) = &piece {
-            self.received += piece.len() as u64;
-        }
-        Poll::Ready(piece)
-    }
-
-    fn poll_piece(&mut self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        if !self.rest.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))));
-        }
-        if self.trailer.is_some() {
-            return Poll::Ready(None);
-        }
-        let piece = ready!(self.link.poll_chunk(cx));
-        if piece.is_none() {
-            self.trailer = Some(self.link.trailer().unwrap_or_default());
-        }
-        Poll::Ready(piece)
+    fn trailer(&self) -> Option<Metadata> {
+        TakeLink::trailer(self)
     }
 }
 
@@ -195,26 +179,18 @@ impl Stream for RequestBody {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_chunk(cx)
+        self.body.poll_chunk(cx)
     }
 }
 
 impl AsyncRead for RequestBody {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.rest.is_empty() {
-            match ready!(self.poll_piece(cx)) {
-                Some(piece) => self.rest = piece?,
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-        let taken = fill(buf, &mut self.rest);
-        self.received += taken;
-        Poll::Ready(Ok(()))
+        self.body.poll_read(cx, buf)
     }
 }
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.link.discard_body();
+        self.body.incoming.discard_body();
     }
 }
