@@ -190,3 +190,18 @@ async fn an_error_behind_a_full_batch_still_arrives() {
     sender.expect_closed().await;
     server.end().await;
 }
+
+#[tokio::test]
+async fn a_frame_that_crawls_is_judged_by_its_own_clock() {
+    let mut config = tieline_server::Config::default();
+    // The others would take longer than the test may.
+    config.liveness.ping_after = std::time::Duration::from_mins(10);
+    config.liveness.silence_max = std::time::Duration::from_mins(20);
+    config.liveness.frame_within = std::time::Duration::from_millis(50);
+    let server = TestServer::with(config).await;
+    let mut client = server.client(1).await;
+    client.write(&[1]).await;
+    let fault = client.expect_fault(Kind::ErrorConnection).await;
+    assert_eq!((fault.code, fault.message.contains("did not come on")), (Code::InvalidFrame, true));
+    server.end().await;
+}

@@ -224,7 +224,7 @@ impl ClientBuilder {
     /// Dropping the future gives the connection up.
     pub async fn connect(self) -> Result<Client, Error> {
         let client = self.build()?;
-        client.hub().connection(None).await?;
+        client.hub().connection().await?;
         Ok(client)
     }
 }

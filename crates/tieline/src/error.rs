@@ -172,6 +172,30 @@ impl Error {
         }
     }
 
+    /// The same error of a request that was tried before, with this outcome: the graver of both is what became of it.
+    pub(crate) fn after(self, earlier: Outcome) -> Self {
+        let graver = |now: Outcome| match (earlier, now) {
+            (Outcome::Accepted, _) | (_, Outcome::Accepted) => Outcome::Accepted,
+            (Outcome::Unknown, _) | (_, Outcome::Unknown) => Outcome::Unknown,
+            (Outcome::Unstarted, Outcome::Unstarted) => Outcome::Unstarted,
+        };
+        match self {
+            Self::ConnectionLost { reason, outcome } => Self::ConnectionLost { reason, outcome: graver(outcome) },
+            Self::Failed { fault, outcome } => Self::Failed { fault, outcome: graver(outcome) },
+            Self::TimedOut { outcome } => Self::TimedOut { outcome: graver(outcome) },
+            Self::Body { source, outcome } => Self::Body { source, outcome: graver(outcome) },
+            // These say that nothing was sent, which is true of the last try alone.
+            Self::Refused { fault } if earlier != Outcome::Unstarted => Self::Failed { fault, outcome: earlier },
+            Self::Unreachable { reason, .. } if earlier != Outcome::Unstarted => {
+                Self::ConnectionLost { reason, outcome: earlier }
+            }
+            Self::Closed if earlier != Outcome::Unstarted => {
+                Self::ConnectionLost { reason: "the client was closed".to_owned(), outcome: earlier }
+            }
+            other => other,
+        }
+    }
+
     /// What the server or the receiver said, if the error came from there.
     pub fn fault(&self) -> Option<&Fault> {
         match self {
@@ -234,6 +258,26 @@ mod tests {
         );
         assert!(error.is_safe_to_resend());
         assert_eq!(error.code(), Code::NoReceiver);
+    }
+
+    #[test]
+    fn what_an_earlier_try_may_have_started_no_later_one_undoes() {
+        let lost = |outcome| Error::ConnectionLost { reason: "gone".into(), outcome };
+        for (earlier, now, both) in [
+            (Outcome::Unstarted, Outcome::Unstarted, Outcome::Unstarted),
+            (Outcome::Unstarted, Outcome::Unknown, Outcome::Unknown),
+            (Outcome::Unknown, Outcome::Unstarted, Outcome::Unknown),
+            (Outcome::Accepted, Outcome::Unknown, Outcome::Accepted),
+            (Outcome::Unknown, Outcome::Accepted, Outcome::Accepted),
+        ] {
+            assert_eq!(lost(now).after(earlier).outcome(), both);
+        }
+        let unreachable = Error::Unreachable { server: "there".into(), reason: "refused".into() };
+        let refused = Error::Refused { fault: Fault::new(Code::Unauthorized) };
+        for error in [unreachable, refused, Error::Closed] {
+            assert!(error.clone().after(Outcome::Unstarted).is_safe_to_resend());
+            assert_eq!(error.after(Outcome::Unknown).outcome(), Outcome::Unknown);
+        }
     }
 
     #[test]

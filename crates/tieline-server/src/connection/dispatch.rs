@@ -34,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn take_in_frame(&mut self, now: Time, frame: Frame) -> Result<(), Over> {
         let key = self.peer.key;
         match self.session.judge(frame).map_err(Over::Refused)? {
-            ToServer::Hello(hello) => return self.greet(&hello),
+            ToServer::Hello(hello) => return self.greet(&hello, now),
             ToServer::Ping(nonce) => {
                 self.peer.with(|o| o.pong(nonce));
                 return self.strike(1, now);
@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         wake_all(touched);
     }
 
-    fn greet(&mut self, hello: &Hello) -> Result<(), Over> {
+    fn greet(&mut self, hello: &Hello, now: Time) -> Result<(), Over> {
         access::admit(hello).map_err(|fault| Over::Refused(Violation::new(fault.code, fault.message)))?;
         let payload = client_payload(&hello.metadata).map_err(Over::Refused)?;
         if !self.hub.take_client(hello.client) {
@@ -100,8 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.client = Some(hello.client);
         self.liveness.hello_came();
         // The timer is set for a hello that doesn't come; from now on it is the usual one.
-        let next = self.hub.clock.instant(self.liveness.next_tick());
-        self.timer.as_mut().reset(next);
+        self.set_alarm(now);
         let answer = self.welcome();
         let payload = payload.unwrap_or(self.hub.config.limits.payload).min(self.hub.config.limits.payload);
         self.peer.with(|o| {

@@ -92,13 +92,16 @@ struct Connection<S> {
     joined: u64,
     touched: Touched,
     timer: Pin<Box<Sleep>>,
+    /// What the timer is set to.
+    alarm: Time,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn new(io: S, hub: Arc<Hub>, peer: Arc<Peer>) -> Self {
         let now = hub.clock.now();
         let liveness = Liveness::new(hub.config.liveness, now);
-        let timer = Box::pin(tokio::time::sleep_until(hub.clock.instant(liveness.next_tick())));
+        let alarm = liveness.next_tick();
+        let timer = Box::pin(tokio::time::sleep_until(hub.clock.instant(alarm)));
         let mut decoder = Decoder::new(Role::Client);
         decoder.set_payload_max(hub.config.limits.payload);
         Self {
@@ -114,6 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             joined: 0,
             touched: Touched::new(),
             timer,
+            alarm,
             hub,
         }
     }
@@ -127,12 +131,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.is_finished() {
             return Poll::Ready(Over::Ended);
         }
+        // A frame that has begun, or bytes that wait, may be due before what the timer was set to. What is due later is
+        // left alone: most of it never comes to be.
+        if self.liveness.next_tick() < self.alarm {
+            self.set_alarm(now);
+        }
         while self.timer.as_mut().poll(cx).is_ready() {
             if let Err(over) = self.tick(now) {
                 return Poll::Ready(over);
             }
-            let next = self.hub.clock.instant(self.liveness.next_tick().max(now));
-            self.timer.as_mut().reset(next);
+            self.set_alarm(now);
             if let Poll::Ready(Err(error)) = self.poll_write(now, cx) {
                 return Poll::Ready(Over::Lost(error.kind()));
             }
@@ -218,6 +226,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.hub.feed_hungry();
         self.wake_touched();
+    }
+
+    fn set_alarm(&mut self, now: Time) {
+        self.alarm = self.liveness.next_tick().max(now);
+        self.timer.as_mut().reset(self.hub.clock.instant(self.alarm));
     }
 
     /// Looks at the clock. Called after a read that found nothing.

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tieline_protocol::{ChannelId, Code};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::conn::{Conn, Greeting, Stage};
@@ -105,11 +105,11 @@ impl Hub {
     /// A connection on which the server has greeted, and which takes starts.
     ///
     /// # Errors
-    /// If there is none within the client's connect time-out or by `deadline`; if the server refuses the client; if
-    /// the client was closed.
-    pub(crate) async fn connection(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Arc<Conn>, Error> {
+    /// If there is none within the client's connect time-out; if the server refuses the client; if the client was
+    /// closed.
+    pub(crate) async fn connection(self: &Arc<Self>) -> Result<Arc<Conn>, Error> {
         self.start();
-        self.by_limit(deadline, async {
+        self.patiently(async {
             let mut link = self.link.subscribe();
             loop {
                 match &*link.borrow_and_update() {
@@ -126,22 +126,10 @@ impl Hub {
         .await
     }
 
-    async fn by_limit<T>(
-        &self,
-        deadline: Option<Instant>,
-        act: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let patience = self.settings.connect_timeout.and_then(|limit| Instant::now().checked_add(limit));
-        let limit = match (patience, deadline) {
-            (Some(patience), Some(deadline)) => Some(patience.min(deadline)),
-            (limit, None) | (None, limit) => limit,
-        };
-        match limit {
+    async fn patiently<T>(&self, act: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match self.settings.connect_timeout {
             None => act.await,
-            Some(limit) => match timeout_at(limit, act).await {
-                Ok(result) => result,
-                Err(_) => Err(self.unreachable()),
-            },
+            Some(patience) => timeout(patience, act).await.unwrap_or_else(|_| Err(self.unreachable())),
         }
     }
 

@@ -158,7 +158,7 @@ impl Receiver {
     /// Waits until the receive is open and taken by the server.
     async fn opened(&self) -> Result<(), Error> {
         loop {
-            let conn = self.client.hub().connection(None).await?;
+            let conn = self.client.hub().connection().await?;
             // If the connection is gone meanwhile, the next is waited for.
             let is_taken = conn.attach(&self.core) && conn.round_trip().await.is_ok();
             if let Some(error) = self.core.failure() {

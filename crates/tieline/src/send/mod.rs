@@ -158,11 +158,14 @@ impl SendRequest {
         }
         let clock = Clock::start(self.timeout, self.wait);
         let mut tries = Tries::new(self.retry, self.flags.has(Flags::IDEMPOTENT), self.body.is_replayable());
+        let mut outcome = Outcome::Unstarted;
         loop {
             let error = match self.attempt(&clock).await {
                 Ok(response) => return Ok(response),
-                Err(error) => error,
+                // What an earlier try may have started, a later one doesn't undo.
+                Err(error) => error.after(outcome),
             };
+            outcome = error.outcome();
             let Some(pause) = tries.again(&error) else { return Err(error) };
             tracing::debug!(channel = self.channel, %error, ?pause, "sending again");
             if clock.first_limit().is_some_and(|limit| Instant::now() + pause >= limit) {
@@ -197,7 +200,7 @@ impl SendRequest {
     /// Puts the start onto a connection; gives what is left of the body to send.
     async fn open(&mut self, clock: &Clock) -> Result<(SendLink, Option<BoxSource>), Error> {
         // The body is touched only once there is a connection to put it on.
-        let (mut conn, mut place) = find_place(self.client.hub(), clock).await?;
+        let (mut conn, mut place) = find_place(self.client.hub()).await?;
         let (beginning, source) = match self.body.attempt() {
             Attempt::Whole(bytes) => (upload::Beginning { bytes, is_complete: true }, None),
             Attempt::Source(mut source) => {
@@ -221,7 +224,7 @@ impl SendRequest {
             if let Some(link) = conn.open_send(new) {
                 return Ok((link, source));
             }
-            (conn, place) = find_place(self.client.hub(), clock).await?;
+            (conn, place) = find_place(self.client.hub()).await?;
         }
     }
 }
@@ -235,10 +238,10 @@ impl IntoFuture for SendRequest {
     }
 }
 
-/// A connection with a place for the request.
-async fn find_place(hub: &Arc<Hub>, clock: &Clock) -> Result<(Arc<Conn>, OwnedSemaphorePermit), Error> {
+/// A connection with a place for the request. The request's own limits are the caller's to watch.
+async fn find_place(hub: &Arc<Hub>) -> Result<(Arc<Conn>, OwnedSemaphorePermit), Error> {
     loop {
-        let conn = hub.connection(clock.first_limit()).await?;
+        let conn = hub.connection().await?;
         if let Some(place) = conn.place().await {
             return Ok((conn, place));
         }

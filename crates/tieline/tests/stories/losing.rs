@@ -93,6 +93,20 @@ async fn request_that_may_have_run_is_sent_again_only_if_it_is_idempotent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn request_that_an_earlier_try_may_have_started_is_never_called_unstarted() {
+    let (client, mut wire, mut dock) = connected().await;
+    let asking = tokio::spawn(client.send("x").idempotent().send());
+    wire.expect(Kind::StartRequest).await;
+    drop(wire);
+    let mut wire = dock.greet().await;
+    let id = id_of(&wire.expect(Kind::StartRequest).await);
+    wire.error(Kind::ErrorResponse, id, Flags::UNSTARTED, Code::WaitLimit).await;
+    let error = asking.await.unwrap().unwrap_err();
+    assert_eq!((error.code(), error.outcome()), (Code::WaitLimit, Outcome::Unknown));
+    assert!(!error.is_safe_to_resend());
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusal_is_tried_again_after_a_pause_when_the_policy_says_so() {
     let (client, mut wire, _dock) = connected().await;
     let asking = tokio::spawn(client.send("x").no_wait().retry(Retry::up_to(2)).send());
