@@ -15,6 +15,10 @@ demo *ARGS:
 soak:
     cargo test --workspace --release -- --ignored
 
+# Real processes killed with -9, stopped and drained under load, every outcome verified; seconds of killing.
+kill-soak SECONDS="60":
+    TIELINE_SOAK_SECONDS={{SECONDS}} cargo test -p tieline-cli --test kill_soak
+
 # Rewrites what is printed from the code: the tables in docs/protocol.md, the golden vectors.
 bless:
     TIELINE_BLESS=1 cargo test -p tieline-protocol

@@ -148,7 +148,7 @@ pub struct Table {
 
 use Effect::{FailConnection as X, FailExchange as F, Late as L, Take as T};
 
-/// What every frame does in every state that it can meet. What isn't here, [`check`] has refused.
+/// What every frame does in every state that it can meet. What isn't here, [`check`](crate::rules::check) has refused.
 pub const EFFECTS: &[Table] = &[
     Table {
         title: "The server, of a connection",
