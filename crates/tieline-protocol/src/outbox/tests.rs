@@ -14,6 +14,7 @@ use super::*;
 use crate::fault::Fault;
 use crate::frame::{Decoder, StartPayload};
 use crate::id::{ClientId, RequestId};
+use crate::limits::{COPY_BELOW, TURN};
 use crate::rules::Role;
 use crate::{Code, header::FrameType};
 
