@@ -48,7 +48,7 @@ fn own_processes() -> Option<ExitCode> {
     let mut args = std::env::args_os().skip(1);
     match args.next()?.to_str()? {
         receive::shim::WORD => Some(receive::shim::run(args)),
-        receive::guard::WORD => Some(receive::guard::run()),
+        receive::guard::WORD => Some(receive::guard::run(args.next().as_deref().and_then(std::ffi::OsStr::to_str))),
         _ => None,
     }
 }

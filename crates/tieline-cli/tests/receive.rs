@@ -247,6 +247,25 @@ fn told_to_end_twice_it_ends_the_commands_now() {
 }
 
 #[test]
+fn a_body_that_a_killed_receiver_had_in_its_hands_never_ends_for_the_command() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let end = folder.path().join("end");
+    // The one that reads is a child of the command: the kernel doesn't kill it together with the receiver.
+    let script = format!("sh -c 'echo $$; cat > /dev/null; echo whole > {}'; true", end.display());
+    for _ in 0..20 {
+        let receiver = server.receive("cut", &["sh", "-c", &script]);
+        let mut sender = Running::start(server.send("cut", &[]).stdin(Stdio::piped()));
+        sender.write("half of it");
+        let reader = sender.read_line().trim().parse().unwrap();
+        receiver.signal(Signal::SIGKILL);
+        wait_for_end_of(reader);
+        assert!(!end.exists(), "half a body looked like all of it");
+        sender.wait_with_open_stdin().code(1);
+    }
+}
+
+#[test]
 fn a_killed_receiver_leaves_neither_command_nor_grandchild_behind() {
     let server = Server::start();
     let script = "sleep 600 & echo $$ $!; trap '' TERM; wait";

@@ -39,9 +39,8 @@ A response is complete when stdout is closed and the command has ended with exit
 If the request is cancelled, its deadline passes or its sender is lost, the group gets TERM, then KILL after --grace; \
 what is left of the group when the command has ended is killed.
 
-A body that is cut off never ends in good order for the command: its stdin stays open until it is ended. One case is \
-beyond reach: if tieline itself is killed with SIGKILL, the command's stdin closes a moment before the command is \
-killed. A command whose effects can't be undone should compare a length or a digest that the sender gives as metadata.
+A body that is cut off never ends for the command: its stdin stays open until it is ended, also when tieline itself \
+is killed.
 
 Environment of the command: TIELINE_CHANNEL, TIELINE_REQUEST_ID, TIELINE_REMAINING_MS (until the deadline), and \
 TIELINE_META_NAME for each piece of metadata (upper-case, '-' as '_').

@@ -10,7 +10,7 @@ use tieline::Request;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::group::Group;
-use super::guard::{Guard, Watched};
+use super::guard::{Guard, Held, Watched};
 use super::{environment, own_binary, shim};
 
 /// The program to run for each request, with its arguments.
@@ -27,6 +27,8 @@ pub(super) struct Running {
     pub(super) stdout: ChildStdout,
     pub(super) stderr: ChildStderr,
     pub(super) watched: Watched,
+    /// What is to be told when all of the request is in `stdin`.
+    pub(super) held: Held,
 }
 
 impl Program {
@@ -65,12 +67,12 @@ impl Program {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
         let group = child.id().and_then(Group::of).ok_or(io::ErrorKind::NotFound)?;
-        let watched = self.guard.watch(group);
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        Ok(Running { child, group, stdin, stdout, stderr, watched })
+        let (watched, held) = self.guard.watch(group, &stdin);
+        Ok(Running { child, group, stdin, stdout, stderr, watched, held })
     }
 }
 

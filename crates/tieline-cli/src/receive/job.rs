@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::command::{Program, Running};
 use super::ending;
 use super::group::Group;
+use super::guard::Held;
 use super::stderr::Follower;
 use crate::terminal::{say, short};
 
@@ -67,10 +68,10 @@ impl Work {
     }
 
     async fn see_through(&self, id: RequestId, running: Running, request: Request) {
-        let Running { mut child, group, stdin, mut stdout, stderr, watched } = running;
+        let Running { mut child, group, stdin, mut stdout, stderr, watched, held } = running;
         let (body, responder) = request.into_parts();
         let mut writer = responder.writer();
-        let feeding = tokio::spawn(feed(body, stdin));
+        let feeding = tokio::spawn(feed(body, stdin, held));
         let hurry = CancellationToken::new();
         let telling = tokio::spawn(tell(stderr, hurry.clone()));
         let ended = tokio::select! {
@@ -195,13 +196,17 @@ fn piece(buffer: &mut BytesMut) -> Bytes {
 
 /// Passes the request's body to the command's stdin. Returns the stdin of a body that was cut off: as long as it
 /// stays open, the command can't take what came for the whole.
-async fn feed(mut body: RequestBody, mut stdin: ChildStdin) -> Option<ChildStdin> {
+async fn feed(mut body: RequestBody, mut stdin: ChildStdin, mut held: Held) -> Option<ChildStdin> {
+    held.is_held().await;
     loop {
         match body.chunk().await {
             // A command that doesn't read its input is no error; the rest of the body stays where it is.
             Ok(Some(bytes)) if stdin.write_all(&bytes).await.is_err() => return None,
             Ok(Some(_)) => {}
-            Ok(None) => return None,
+            Ok(None) => {
+                held.let_go();
+                return None;
+            }
             Err(_) => return Some(stdin),
         }
     }
