@@ -24,6 +24,8 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 struct State {
     outbox: Outbox<Reservation>,
+    /// The client's hello was answered.
+    is_greeted: bool,
     /// Of the connection's task, if it waits for something to write.
     waker: Option<Waker>,
 }
@@ -47,7 +49,7 @@ impl Peer {
         Arc::new(Self {
             key,
             account,
-            state: Mutex::new(State { outbox: Outbox::new(), waker: None }),
+            state: Mutex::new(State { outbox: Outbox::new(), is_greeted: false, waker: None }),
             news: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
@@ -81,15 +83,27 @@ impl Peer {
         }
     }
 
-    /// Says once that this side starts nothing more here. Whether it was said now.
-    pub(crate) fn end(&self) -> bool {
-        let first = !self.ended.swap(true, Ordering::AcqRel);
-        if first {
-            self.with(|o| {
-                o.ordered(Frame::new(Kind::EndConnection, Kind::EndConnection.header(), Bytes::new()));
-            });
+    /// Answers the client's hello, and writes no longer payloads than it takes. Whether it could: somebody who greets
+    /// a server that starts nothing more is turned away instead.
+    #[must_use]
+    pub(crate) fn greet(&self, answer: Frame, payload: u32) -> bool {
+        let mut state = self.lock();
+        if self.is_ended() {
+            return false;
         }
-        first
+        state.is_greeted = true;
+        state.outbox.set_payload_max(payload);
+        state.outbox.first(answer);
+        true
+    }
+
+    /// Says once that this side starts nothing more here. Before the hello is answered, nothing may be said: then it
+    /// is only noted.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        if !self.ended.swap(true, Ordering::AcqRel) && state.is_greeted {
+            state.outbox.ordered(Frame::new(Kind::EndConnection, Kind::EndConnection.header(), Bytes::new()));
+        }
     }
 
     /// Whether [`Peer::end`] was said.

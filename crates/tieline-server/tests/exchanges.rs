@@ -153,6 +153,23 @@ async fn a_drain_lets_running_work_finish_and_refuses_what_comes() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_not_greeted_when_a_drain_begins_is_turned_away_at_once() {
+    let server = TestServer::start().await;
+    let silent = RawClient::connect(server.address, 1).await;
+    let mut half = RawClient::connect(server.address, 2).await;
+    let hello = half.hello().to_bytes();
+    half.write(&hello[..10]).await;
+    server.until("two connections", |status| status.connections == 2).await;
+    server.stop.drain();
+    for mut client in [silent, half] {
+        // The first frame is an error: nothing was started. Anything else isn't allowed before a hello.
+        assert_eq!(client.expect_fault(Kind::ErrorConnection).await.code, Code::ShuttingDown);
+        client.expect_closed().await;
+    }
+    server.drained().await;
+}
+
+#[tokio::test]
 async fn stopping_the_server_ends_with_clients_connected_and_work_under_way() {
     let server = TestServer::start().await;
     let mut sender = server.client(1).await;

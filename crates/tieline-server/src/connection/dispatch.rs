@@ -103,11 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.set_alarm(now);
         let answer = self.welcome();
         let payload = payload.unwrap_or(self.hub.config.limits.payload).min(self.hub.config.limits.payload);
-        self.peer.with(|o| {
-            o.set_payload_max(payload);
-            o.first(answer);
-        });
-        Ok(())
+        if self.peer.greet(answer, payload) { Ok(()) } else { Err(Over::draining()) }
     }
 
     fn welcome(&self) -> Frame {

@@ -50,6 +50,13 @@ pub(crate) enum Over {
     Stopped,
 }
 
+impl Over {
+    /// For a client that comes when nothing is started any more.
+    fn draining() -> Self {
+        Self::Refused(Violation::new(Code::ShuttingDown, "the server is shutting down and starts nothing more"))
+    }
+}
+
 impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -130,6 +137,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if self.is_finished() {
             return Poll::Ready(Over::Ended);
+        }
+        // Whoever hasn't greeted by now has nothing running here, and would only hold up the end.
+        if self.client.is_none() && self.peer.is_ended() {
+            return Poll::Ready(Over::draining());
         }
         // A frame that has begun, or bytes that wait, may be due before what the timer was set to. What is due later is
         // left alone: most of it never comes to be.
