@@ -104,6 +104,45 @@ fn being_told_to_end_lets_running_work_finish_and_takes_no_more() {
 }
 
 #[test]
+fn a_successor_takes_a_unix_socket_over_while_the_old_server_drains_and_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bus");
+    let address = format!("unix:{}", path.display());
+    let old = Server::at(&address, &[]);
+    let _receiver = old.receive_with("echo", &["--jobs", "2"], &["cat"]);
+    let mut running = Running::start(old.send("echo", &[]).stdin(std::process::Stdio::piped()));
+    running.write("on the old one\n");
+    running.expect("on the old one\n");
+    old.running.signal(Signal::SIGTERM);
+    old.running.line_with("ending");
+    // It takes its file away first, so whoever finds one finds its successor's.
+    support::wait_until("the file is removed", || !path.exists());
+    let new = Server::at(&address, &[]);
+    run(&mut new.send("echo", &[]), "on the new one").code(0).wrote("on the new one");
+    running.wait().code(0);
+    old.running.wait().code(0);
+    assert!(path.exists());
+    run(&mut new.send("echo", &[]), "still").code(0).wrote("still");
+}
+
+#[test]
+fn a_server_started_before_the_old_one_is_told_to_end_takes_its_address_over() {
+    let old = Server::start();
+    let mut command = tieline(["serve", "--listen", &old.address]);
+    let new = Running::start(&mut command);
+    new.line_with("is in use; waiting for it");
+    let third = Running::start(&mut tieline(["serve", "--listen", &old.address]));
+    third.line_with("is in use; waiting for it");
+    third.signal(Signal::SIGTERM);
+    third.wait().code(0);
+    old.running.signal(Signal::SIGTERM);
+    new.line_with("  bus ");
+    old.running.wait().code(0);
+    new.signal(Signal::SIGTERM);
+    new.wait().code(0);
+}
+
+#[test]
 fn a_second_signal_ends_running_work_at_once() {
     let server = Server::start();
     let _receiver = server.receive("echo", &["cat"]);

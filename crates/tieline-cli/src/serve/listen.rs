@@ -1,15 +1,28 @@
 //! Opening what `serve` listens on: TCP on loopback, Unix sockets, and what is left of one.
+//!
+//! A server that is told to end frees its addresses at once and may take long to finish what runs; the next one needn't
+//! wait for that, only for the addresses.
 
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use tieline::Address;
 use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
+use tokio::time::{Instant, sleep};
 
 use crate::exit::{self, Failure};
-use tieline::Address;
+use crate::terminal::say;
+use crate::units::Span;
+
+/// So long may the server that had an address before take to free it; its drain comes behind that.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Whether addresses that other machines reach are allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,7 +69,7 @@ async fn tcp(address: &Address, host: &str, port: u16, exposure: Exposure) -> Re
     let mut places = Vec::new();
     let mut absent = None;
     for found in found {
-        match bind_tcp(found).await {
+        match patiently(address, || bind_tcp(found)).await {
             Ok(place) => places.push(place),
             // `localhost` also means ::1 on machines that have no IPv6; one of the addresses is enough.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => absent = Some(error),
@@ -78,25 +91,54 @@ async fn bind_tcp(address: SocketAddr) -> io::Result<Place> {
 
 async fn unix(path: &Path) -> Result<Place, Failure> {
     let shown = Address::Unix(path.to_owned());
-    let listener = match UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            remove_stale(path).await.and_then(|()| UnixListener::bind(path))
-        }
-        other => other,
-    };
-    let opened = listener.and_then(|listener| Ok((listener, SocketFile::at(path)?)));
+    let opened = patiently(&shown, || bind_unix(path)).await;
     let (listener, file) = opened.map_err(|error| cannot_listen(&shown, &error))?;
     Ok(Place { listener: listener.into(), shown, file: Some(file) })
+}
+
+async fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    let listener = match UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            remove_stale(path).await?;
+            UnixListener::bind(path)?
+        }
+        other => other?,
+    };
+    Ok((listener, SocketFile::at(path)?))
+}
+
+/// Opens an address, and waits a moment for one that is in use: whoever has it may be about to go.
+async fn patiently<T, F: Future<Output = io::Result<T>>>(address: &Address, open: impl Fn() -> F) -> io::Result<T> {
+    let until = Instant::now() + PATIENCE;
+    let mut is_told = false;
+    loop {
+        match open().await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < until => {
+                if !std::mem::replace(&mut is_told, true) {
+                    say(format!("tieline: {address} is in use; waiting for it for {}", Span(PATIENCE)));
+                }
+                sleep(LOOK_EVERY).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Removes the socket that a server left behind which was killed. One that somebody listens on, and whatever is no
 /// socket, stays.
 async fn remove_stale(path: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists, and is no socket"));
+    let gone = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+    match fs::symlink_metadata(path) {
+        Ok(about) if !about.file_type().is_socket() => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists, and is no socket"));
+        }
+        Ok(_) => {}
+        // Its server has just removed it.
+        Err(error) => return gone(error),
     }
     match UnixStream::connect(path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).or_else(gone),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")),
     }
 }
@@ -106,6 +148,9 @@ fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
 }
 
 /// The file of a Unix socket of ours; dropping this removes it, unless somebody has put another in its place.
+///
+/// To be dropped before its listener: as long as that lives, no other file can have the same identity. Behind that, a
+/// successor's may, for file systems use the numbers of removed files again.
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
@@ -155,7 +200,7 @@ mod tests {
         assert_eq!(open(&[public], Exposure::Anybody).await.unwrap().len(), 1);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_stale_socket_is_replaced_and_a_live_one_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bus");
@@ -166,6 +211,20 @@ mod tests {
         assert!(failure.words.contains("another server"), "{failure}");
         drop(places);
         assert!(!path.exists(), "the socket's file is removed at the end");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_comes_free_while_it_is_waited_for_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        for address in [local(0), Address::Unix(folder.path().join("bus"))] {
+            let mut old = open(std::slice::from_ref(&address), Exposure::Loopback).await.unwrap();
+            let address = [old[0].shown.clone()];
+            let mut opening = Box::pin(open(&address, Exposure::Loopback));
+            let look = std::future::poll_fn(|cx| std::task::Poll::Ready(opening.as_mut().poll(cx).is_pending()));
+            assert!(look.await, "it is in use");
+            drop(old.pop());
+            assert_eq!(opening.await.unwrap().len(), 1);
+        }
     }
 
     #[tokio::test]

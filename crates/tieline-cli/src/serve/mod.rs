@@ -12,14 +12,18 @@ mod listen;
 mod settings;
 mod strangers;
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use clap::ArgMatches;
 use tieline_server::Stop;
 
 pub(crate) use self::args::Args;
-use self::listen::{Exposure, Place};
+use self::listen::{Exposure, Place, SocketFile};
 use crate::exit::{self, Failure};
 use crate::signals::EndSignals;
 use crate::terminal::say;
+use crate::units::Span;
 
 /// Serves until it is told to end.
 ///
@@ -39,11 +43,15 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     }
     let exposure = if args.insecure { Exposure::Anybody } else { Exposure::Loopback };
     // Before the sockets: a socket's file must not be left behind by a signal that comes early.
-    let signals = EndSignals::listen().map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
+    let mut signals = EndSignals::listen().map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
     if let Some(note) = descriptors::raise_limit(config.connections) {
         say(format!("tieline: {note}"));
     }
-    let places = listen::open(&addresses, exposure).await?;
+    let places = tokio::select! {
+        places = listen::open(&addresses, exposure) => places?,
+        // An address was waited for.
+        () = signals.next() => return Ok(()),
+    };
     say(banner(&places, exposure).trim_end());
     serve(places, config, signals).await
 }
@@ -51,23 +59,31 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
 async fn serve(places: Vec<Place>, config: tieline_server::Config, signals: EndSignals) -> Result<(), Failure> {
     let stop = Stop::new();
     let (listeners, files): (Vec<_>, Vec<_>) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
-    let stopping = tokio::spawn(stop_on_signals(signals, stop.clone(), config.drain));
-    let ended = tieline_server::run(listeners, config, stop).await;
-    stopping.abort();
-    drop(files);
-    ended.map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))
+    let drain = config.drain;
+    tokio::select! {
+        biased;
+        never = stop_on_signals(signals, files, stop.clone(), drain) => match never {},
+        ended = tieline_server::run(listeners, config, stop) => {
+            ended.map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))
+        }
+    }
 }
 
 /// The first signal drains, the second ends at once.
-async fn stop_on_signals(mut signals: EndSignals, stop: Stop, drain: std::time::Duration) {
+async fn stop_on_signals(
+    mut signals: EndSignals,
+    files: Vec<Option<SocketFile>>,
+    stop: Stop,
+    drain: Duration,
+) -> Infallible {
     signals.next().await;
-    say(format!(
-        "tieline: ending; running requests have {} more, a second signal ends them",
-        crate::units::Span(drain)
-    ));
+    say(format!("tieline: ending; running requests have {} more, a second signal ends them", Span(drain)));
+    // While their sockets are open, so that no successor's can be meant.
+    drop(files);
     stop.drain();
     signals.next().await;
     stop.now();
+    std::future::pending().await
 }
 
 /// What is said once all addresses are open.
