@@ -19,6 +19,10 @@ soak:
 kill-soak SECONDS="60":
     TIELINE_SOAK_SECONDS={{SECONDS}} cargo test -p tieline-cli --test kill_soak
 
+# Plants faults in the pure crates, one at a time: the tests must notice each. All of them, or those that are named.
+mutants *NAMES:
+    cargo run -p tieline-mutants -- {{NAMES}}
+
 # Rewrites what is printed from the code: the tables in docs/protocol.md, the golden vectors.
 bless:
     TIELINE_BLESS=1 cargo test -p tieline-protocol

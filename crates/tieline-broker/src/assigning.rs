@@ -1,5 +1,6 @@
 //! Requests and ready receivers meet; and what becomes of a request when its hand-out ends without a response.
 
+use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{StartFrame, Way};
 use tieline_protocol::time::millis_up;
 use tieline_protocol::{ChannelId, Code, Fault, Flags, StartLimits, Time};
@@ -77,6 +78,11 @@ impl<P: Port> Core<P> {
         }
         self.engage(receiver, true);
         self.feed(slot, Way::Response);
+        if planted(Mutant::RequestBroadcast)
+            && let Some(next) = self.channels.get(&id.channel).and_then(|channel| channel.next_ready(&[]))
+        {
+            self.hand_out(now, slot, next);
+        }
     }
 
     /// The receiver returned the request.
@@ -103,7 +109,9 @@ impl<P: Port> Core<P> {
             return false;
         }
         self.detach(slot);
-        if let Some(receive) = self.conns.get_mut(&to.receiver).and_then(|conn| conn.receives.get_mut(&channel)) {
+        if !planted(Mutant::ReadinessLostOnTakeBack)
+            && let Some(receive) = self.conns.get_mut(&to.receiver).and_then(|conn| conn.receives.get_mut(&channel))
+        {
             receive.used -= 1;
             if receive.turn.is_none()
                 && let Some(channel) = self.channels.get_mut(&channel)

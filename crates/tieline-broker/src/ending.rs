@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
+use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{Close, Way};
 use tieline_protocol::{Code, Fault, Flags, Time, Violation};
 
@@ -31,9 +32,11 @@ impl<P: Port> Core<P> {
     pub(crate) fn end_exchange(&mut self, now: Time, slot: Slot, to_opener: Option<Fault>, to_receiver: &Fault) {
         let taken_back = self.take_back(slot);
         let mut admission = self.exchanges.get_mut(slot).and_then(|x| x.admission.take());
-        if let Some(to) = self.detach(slot) {
+        if !planted(Mutant::UnassignedOnlyAtEnd)
+            && let Some(to) = self.detach(slot)
+        {
             if let Some(x) = self.exchanges.get_mut(slot) {
-                x.maybe_seen = true;
+                x.maybe_seen = !planted(Mutant::StartedSaidUnstarted);
             }
             self.outbox(to.receiver, |o| {
                 o.abort(to.lane, Flags::NONE, to_receiver.encode());
@@ -75,7 +78,7 @@ impl<P: Port> Core<P> {
     /// Ends what is due.
     pub fn expire(&mut self, now: Time) {
         while let Some(&(due, slot)) = self.timers.first() {
-            if due > now {
+            if due > now || planted(Mutant::TimeOutsNotEnforced) {
                 break;
             }
             self.expire_one(now, slot);
@@ -117,7 +120,9 @@ impl<P: Port> Core<P> {
     pub fn disconnect(&mut self, now: Time, conn: ConnKey) {
         let Some(record) = self.conns.remove(&conn) else { return };
         for (channel, receive) in &record.receives {
-            self.forget_receive(*channel, receive);
+            if !planted(Mutant::DeadReceiverAssigned) {
+                self.forget_receive(*channel, receive);
+            }
         }
         let lost = Fault::new(Code::SenderLost);
         // First those that wait: else readiness that another gives back would go to them.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tieline_protocol::flow::Inbound;
 use tieline_protocol::id::CHANNEL_NAME_MAX;
 use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
+use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{Close, Way};
 use tieline_protocol::pieces::Pieces;
 use tieline_protocol::{
@@ -29,6 +30,7 @@ impl<P: Port> Core<P> {
         let start = StartPayload::split(&frame.payload)?;
         match self.admit(now, conn, frame, start) {
             Ok(()) => {}
+            Err(_) if planted(Mutant::RefusedSilently) => {}
             Err(fault) => self.refuse_request(conn, frame.header.exchange_id(), &fault),
         }
         Ok(())

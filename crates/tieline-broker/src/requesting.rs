@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use tieline_protocol::metadata::TRAILER_MAX;
+use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{Close, Way};
 use tieline_protocol::session::decode_fault;
 use tieline_protocol::{Code, Fault, Flags, Frame, Kind, Metadata, Time, Violation};
@@ -94,6 +95,11 @@ impl<P: Port> Core<P> {
             && let Some(account) = self.account(x.opener)
         {
             account.strike();
+        }
+        if planted(Mutant::CancelLeaksOneByte)
+            && let Some(held) = self.exchanges.get_mut(slot).and_then(|x| x.admission.as_mut())
+        {
+            std::mem::forget(held.split(held.bytes() - 1));
         }
         self.end_exchange(now, slot, Some(Fault::new(Code::Cancelled)), fault);
     }

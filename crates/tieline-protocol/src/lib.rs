@@ -10,6 +10,7 @@
 //! | [`flow`] | credit: what a producer may send, when a consumer grants |
 //! | [`outbox`] | what a connection has still to write, and in which order |
 //! | [`arena`], [`pieces`], [`time`] | a store with safe keys; a queue of body bytes; time as an argument |
+//! | `mutant` | faults that can be planted, to show that the tests would notice them |
 //!
 //! `docs/protocol.md` describes the protocol for those who write a client of their own.
 #![forbid(unsafe_code)]
@@ -24,6 +25,8 @@ pub mod id;
 pub mod limits;
 pub mod liveness;
 pub mod metadata;
+#[doc(hidden)]
+pub mod mutant;
 pub mod outbox;
 pub mod pieces;
 pub mod rules;
