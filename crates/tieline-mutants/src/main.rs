@@ -79,10 +79,9 @@ fn verdict(row: &'static Row, suites: &[Suite]) -> Result<Verdict> {
     let expected = expected(row.mutant);
     for suite in suites.iter().filter(|suite| suite.name == expected.suite) {
         match suite.run(Planted::Mutant(row.name), Some(expected.test), ONE_TEST)? {
-            End::Failed(test) => return Ok(Verdict::Caught { by: format!("{} {test}", suite.name), expected: true }),
+            End::Failed { words, .. } => return Ok(Verdict::Expected { by: expected.test.to_owned(), words }),
             End::Hung if expected.hangs => {
-                let by = format!("{} {}, which doesn't end", suite.name, expected.test);
-                return Ok(Verdict::Caught { by, expected: true });
+                return Ok(Verdict::Expected { by: expected.test.to_owned(), words: "it never ends".to_owned() });
             }
             End::Hung => return Ok(Verdict::Hung),
             End::Passed | End::Broke(_) => {}
@@ -90,10 +89,8 @@ fn verdict(row: &'static Row, suites: &[Suite]) -> Result<Verdict> {
     }
     for suite in suites {
         match suite.run(Planted::Mutant(row.name), None, ONE_SUITE)? {
-            End::Failed(test) => return Ok(Verdict::Caught { by: format!("{} {test}", suite.name), expected: false }),
-            End::Broke(how) => {
-                return Ok(Verdict::Caught { by: format!("{} as a whole: {how}", suite.name), expected: false });
-            }
+            End::Failed { test, .. } => return Ok(Verdict::Elsewhere { by: format!("{} {test}", suite.name) }),
+            End::Broke(how) => return Ok(Verdict::Elsewhere { by: format!("{} as a whole: {how}", suite.name) }),
             End::Hung => return Ok(Verdict::Hung),
             End::Passed => {}
         }

@@ -5,17 +5,27 @@ use std::time::{Duration, Instant};
 
 use tieline_protocol::mutant::Row;
 
+/// The most that is printed of a panic's words, in bytes.
+const WORDS: usize = 100;
+
 /// What became of one mutant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    /// A test failed.
-    Caught { by: String, expected: bool },
+    /// The expected test failed, with these words.
+    Expected { by: String, words: String },
+    /// Another test failed.
+    Elsewhere { by: String },
     /// Everything passes with it.
     Survived,
     /// Everything passes with it, for no test comes by its place.
     NeverReached,
     /// A run didn't end, and this mutant isn't one that is known to do that: a test should say what is wrong.
     Hung,
+}
+
+/// Words enough to see whether a test failed for the right reason.
+fn cut(words: &str) -> &str {
+    &words[..words.floor_char_boundary(WORDS)]
 }
 
 /// The table, as it grows.
@@ -45,10 +55,14 @@ impl Report {
 
     pub(crate) fn row(&mut self, row: &Row, verdict: Verdict, spent: Duration) {
         let words = match verdict {
-            Verdict::Caught { by, expected } => {
+            Verdict::Expected { by, words } => {
                 self.caught += 1;
-                self.elsewhere += usize::from(!expected);
-                by + if expected { "" } else { "  (another test than the expected one)" }
+                format!("{by}: {}", cut(&words))
+            }
+            Verdict::Elsewhere { by } => {
+                self.caught += 1;
+                self.elsewhere += 1;
+                format!("{by} (not the expected test)")
             }
             Verdict::Survived => format!("NOBODY, though tests come by its place. {}", row.fault),
             Verdict::NeverReached => format!("NOBODY: no test comes by its place. {}", row.fault),

@@ -24,8 +24,11 @@ pub(crate) enum Planted {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum End {
     Passed,
-    /// The first test that failed.
-    Failed(String),
+    /// The first test that failed; and if it was the only one, with which words.
+    Failed {
+        test: String,
+        words: String,
+    },
     /// It ended badly, and no test was said to have failed.
     Broke(String),
     /// It took longer than it may.
@@ -51,9 +54,11 @@ impl Suite {
             Planted::Reached(name) => command.env("TIELINE_MUTANT", name).env("TIELINE_MUTANT_REACHED", "1"),
         };
         let mut child = command.spawn().with_context(|| format!("{} doesn't run", self.binary.display()))?;
-        let end = watch(&mut child, within);
-        // It may have ended by itself; then there is nothing to kill.
-        let _ = child.kill();
+        let end = watch(&mut child, within, test.is_some());
+        if !matches!(end, Ok(None)) {
+            // It may have ended by itself; then there is nothing to kill.
+            let _ = child.kill();
+        }
         let status = child.wait().context("a test's end is not known")?;
         Ok(match end? {
             Some(end) => end,
@@ -64,21 +69,21 @@ impl Suite {
 }
 
 /// Reads what the tests say until one has failed, or time is over, or they say no more.
-fn watch(child: &mut Child, within: Duration) -> Result<Option<End>> {
+fn watch(child: &mut Child, within: Duration, single: bool) -> Result<Option<End>> {
     let deadline = Instant::now() + within;
     let lines = lines(child)?;
+    let next = || lines.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     loop {
-        match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match next() {
             Ok(line) => {
                 if let Some(test) = failed(&line) {
-                    return Ok(Some(End::Failed(test.to_owned())));
+                    let rest = std::iter::from_fn(|| next().ok());
+                    let words = if single { panic_words(rest) } else { String::new() };
+                    return Ok(Some(End::Failed { test: test.to_owned(), words }));
                 }
             }
             Err(RecvTimeoutError::Timeout) => return Ok(Some(End::Hung)),
-            Err(RecvTimeoutError::Disconnected) => {
-                child.wait().context("a test's end is not known")?;
-                return Ok(None);
-            }
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
     }
 }
@@ -101,6 +106,13 @@ fn failed(line: &str) -> Option<&str> {
     line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
+/// What the panic said, in one line.
+fn panic_words(lines: impl Iterator<Item = String>) -> String {
+    let from_panic = lines.skip_while(|line| !line.contains("panicked at ")).skip(1);
+    let words: Vec<_> = from_panic.take_while(|line| !line.is_empty() && !line.starts_with("note: ")).collect();
+    words.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +122,12 @@ mod tests {
         assert_eq!(failed("test memory::a_pair ... FAILED"), Some("memory::a_pair"));
         assert_eq!(failed("test memory::a_pair ... ok"), None);
         assert_eq!(failed("test result: FAILED. 1 passed; 1 failed"), None);
+    }
+
+    #[test]
+    fn a_panics_words_are_one_line() {
+        let said =
+            "---- a stdout ----\n\nthread 'a' panicked at a.rs:1:2:\nthey differ\n  left: 1\n right: 2\nnote: run";
+        assert_eq!(panic_words(said.lines().map(str::to_owned)), "they differ left: 1 right: 2");
     }
 }
