@@ -1,6 +1,8 @@
 //! A server on a free port, and a client that speaks in single frames, right or wrong.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod wire;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,17 +13,24 @@ use tieline_protocol::{
 };
 use tieline_server::{Config, Server, Status, Stop, Watch};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
+
+use wire::{Door, Wire};
 
 /// Longer than anything here takes; a test that gets here hangs, and says where.
 const HANG: Duration = Duration::from_mins(1);
+
+/// The Unix socket's name in its folder.
+const SOCKET: &str = "bus";
 
 pub struct TestServer {
     pub address: SocketAddr,
     pub stop: Stop,
     pub watch: Watch,
     task: JoinHandle<()>,
+    /// Where the Unix socket is.
+    folder: tempfile::TempDir,
 }
 
 impl TestServer {
@@ -33,10 +42,17 @@ impl TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Stop::new();
+        let folder = tempfile::tempdir().unwrap();
+        let unix = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
         let server = Server::new(config, stop.clone()).unwrap();
         let watch = server.watch();
-        let task = tokio::spawn(server.run(vec![listener.into()]));
-        Self { address, stop, watch, task }
+        let task = tokio::spawn(server.run(vec![listener.into(), unix.into()]));
+        Self { address, stop, watch, task, folder }
+    }
+
+    /// The server's address, by each transport.
+    pub fn doors(&self) -> [Door; 2] {
+        [self.address.into(), Door::Unix(self.folder.path().join(SOCKET))]
     }
 
     pub async fn client(&self, id: u128) -> RawClient {
@@ -72,12 +88,17 @@ impl TestServer {
 
     pub async fn drained(self) {
         self.stop.drain();
+        self.ended().await;
+    }
+
+    /// Waits until the server has ended, which somebody told it to.
+    pub async fn ended(self) {
         tokio::time::timeout(HANG, self.task).await.expect("the server drains").unwrap();
     }
 }
 
 pub struct RawClient {
-    pub stream: TcpStream,
+    pub stream: Wire,
     pub id: ClientId,
     decoder: Decoder,
     buffer: BytesMut,
@@ -90,11 +111,9 @@ pub fn channel(name: &str) -> ChannelId {
 }
 
 impl RawClient {
-    pub async fn connect(address: SocketAddr, id: u128) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+    pub async fn connect(door: impl Into<Door>, id: u128) -> Self {
         Self {
-            stream,
+            stream: door.into().knock().await.unwrap(),
             id: ClientId::from_u128(id),
             decoder: Decoder::new(Role::Server),
             buffer: BytesMut::new(),

@@ -58,7 +58,7 @@ async fn storm(cast: &Cast, offender: &mut RawClient, frames: impl Fn(u64) -> Ve
 fn flood(title: &str, frames: fn(&RawClient, &Cast, u64) -> Vec<Frame>) -> Case {
     case(title, move |cast: Cast| async move {
         let mut offender = cast.client().await;
-        let twin = RawClient::connect(cast.address, offender.id.as_u128()).await;
+        let twin = RawClient::connect(cast.door.clone(), offender.id.as_u128()).await;
         assert!(storm(&cast, &mut offender, |number| frames(&twin, &cast, number)).await, "nobody had enough of it");
         drop((offender, twin));
         cast.nobody_left().await;

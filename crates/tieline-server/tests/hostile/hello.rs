@@ -6,8 +6,9 @@ use bytes::Bytes;
 use tieline_protocol::{ClientId, Code, Fault, Flags, Frame, Kind, Metadata, StartPayload};
 use tieline_server::Config;
 
+use crate::bystander::hear;
 use crate::common::{RawClient, body, channel, of, start};
-use crate::stage::{Case, Cast, MEETING, case, expelled, hear, made_up, play, unmoved};
+use crate::stage::{Case, Cast, MEETING, case, expelled, made_up, play, unmoved};
 
 fn with_metadata(client: &RawClient, metadata: Vec<u8>) -> Frame {
     Frame::new(Kind::Hello, client.hello().header, metadata.into())

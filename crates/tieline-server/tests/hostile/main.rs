@@ -8,9 +8,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bystander;
 mod credit;
 mod crowds;
+mod drain;
 mod errors;
+mod figures;
 mod floods;
 mod header;
 mod hello;

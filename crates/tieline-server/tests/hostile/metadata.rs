@@ -27,7 +27,7 @@ const BAD: [(&str, &[u8]); 14] = [
 /// One case for each way in which metadata is wrong.
 fn each<F, Fut>(place: &str, attack: F) -> Vec<Case>
 where
-    F: Fn(Cast, &'static [u8]) -> Fut + Copy + Send + 'static,
+    F: Fn(Cast, &'static [u8]) -> Fut + Copy + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
     BAD.iter().map(|(what, bytes)| case(format!("{place} with {what}"), move |cast| attack(cast, bytes))).collect()

@@ -153,7 +153,7 @@ async fn clients_that_fall_silent() {
             offender.settle().await;
             victim.start(channel(MEETING), Flags::FINAL, b"ab").await;
             offender.expect(Kind::StartRequest).await;
-            assert_eq!(crate::stage::hear(&mut victim).await.kind, Kind::ErrorResponse);
+            assert_eq!(crate::bystander::hear(&mut victim).await.kind, Kind::ErrorResponse);
             assert_eq!(to_the_end(&mut offender).await.expect("a ping").kind, Kind::Ping);
         })
         .on(hasty()),
@@ -209,7 +209,7 @@ fn deaf(title: &str, silence: Duration) -> Case {
         }
         let mut granted = 0;
         while granted < ids.len() {
-            granted += usize::from(crate::stage::hear(&mut victim).await.kind == Kind::AckResponse);
+            granted += usize::from(crate::bystander::hear(&mut victim).await.kind == Kind::AckResponse);
         }
         let piece = vec![7; 1 << 16];
         for id in &ids {
@@ -221,7 +221,7 @@ fn deaf(title: &str, silence: Duration) -> Case {
         // 16 MiB are more than sockets hold: the rest waits in the server, within what was promised.
         assert!(cast.promised() <= 18 << 20, "{}", cast.promised());
         for _ in &ids {
-            let frame = crate::stage::hear(&mut victim).await;
+            let frame = crate::bystander::hear(&mut victim).await;
             judged(&frame, Code::SenderLost, "");
         }
         drop((offender, victim));

@@ -1,17 +1,20 @@
 //! Where a case is played: a server of its own, a bystander whose exchanges run across the attack, and the books,
 //! which must say the same before and behind it.
 
-use std::net::SocketAddr;
+use std::panic::Location;
+use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tieline_protocol::{ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, RequestId, StartPayload};
-use tieline_server::{Config, Status, Watch};
+use tieline_protocol::{Code, ExchangeId, Fault, Flags, Frame, Kind, RequestId, StartPayload};
+use tieline_server::{Config, Status, Stop, Watch};
 
-use crate::common::{RawClient, TestServer, body, channel, of, start};
+use crate::bystander::{Bystander, PIECE};
+use crate::common::wire::Door;
+use crate::common::{RawClient, TestServer, channel};
+use crate::figures::{Figures, ROUNDS_ALONE};
 
 /// The channel on which everybody meets, offenders and bystander alike.
 pub const MEETING: &str = "meeting";
@@ -19,22 +22,38 @@ pub const MEETING: &str = "meeting";
 /// Longer than any case takes.
 const HANG: Duration = Duration::from_mins(1);
 
-type Attack = Box<dyn FnOnce(Cast) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+type Attack = Box<dyn Fn(Cast) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// One attack, by its name.
 pub struct Case {
     name: String,
     config: Config,
     attack: Attack,
+    /// How the attack leaves the server.
+    leaves: Leaves,
+}
+
+/// How an attack leaves the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaves {
+    /// As it was.
+    Serving,
+    /// Told to drain, by the case itself.
+    Draining,
 }
 
 /// A case on a server with the usual settings.
 pub fn case<F, Fut>(name: impl Into<String>, attack: F) -> Case
 where
-    F: FnOnce(Cast) -> Fut + Send + 'static,
+    F: FnOnce(Cast) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
-    Case { name: name.into(), config: Config::default(), attack: Box::new(|cast| Box::pin(attack(cast))) }
+    Case {
+        name: name.into(),
+        config: Config::default(),
+        attack: Box::new(move |cast| Box::pin(attack.clone()(cast))),
+        leaves: Leaves::Serving,
+    }
 }
 
 impl Case {
@@ -43,38 +62,80 @@ impl Case {
         self.config = config;
         self
     }
+
+    /// The same case, which tells the server to drain: the bystander finishes its long exchange then and starts nothing
+    /// more, and the server is to end by itself.
+    pub fn draining(mut self) -> Self {
+        self.leaves = Leaves::Draining;
+        self
+    }
 }
 
-/// Plays all cases, and names those that failed.
-pub async fn play(cases: Vec<Case>) {
+/// Plays all cases, each over TCP and over a Unix socket, and names those that failed. The class of the cases is the
+/// file that this is called from.
+#[track_caller]
+pub fn play(cases: Vec<Case>) -> impl Future<Output = ()> {
+    let class = Path::new(Location::caller().file()).file_stem().unwrap().to_str().unwrap();
+    play_class(class, cases)
+}
+
+async fn play_class(class: &'static str, cases: Vec<Case>) {
     let mut names: Vec<_> = cases.iter().map(|case| case.name.clone()).collect();
     names.sort();
     let all = names.len();
     names.dedup();
     assert_eq!(names.len(), all, "each case has a name of its own");
     let mut failed = Vec::new();
-    for Case { name, config, attack } in cases {
-        if tokio::spawn(play_one(config, attack)).await.is_err() {
-            eprintln!("^^^ in the case {name}");
-            failed.push(name);
+    for case in cases {
+        let case = Arc::new(case);
+        for transport in 0..2 {
+            let played = tokio::spawn(play_one(Arc::clone(&case), transport)).await;
+            let Ok(figures) = played else {
+                let name = format!("{} ({})", case.name, ["tcp", "unix"][transport]);
+                eprintln!("^^^ in the case {name}");
+                failed.push(name);
+                continue;
+            };
+            figures.write(class, &case.name, ["tcp", "unix"][transport]);
         }
     }
     assert!(failed.is_empty(), "{} of {all} cases failed: {failed:#?}", failed.len());
     println!("{all} cases");
 }
 
-async fn play_one(config: Config, attack: Attack) {
-    let server = TestServer::with(config).await;
+async fn play_one(case: Arc<Case>, transport: usize) -> Figures {
+    let server = TestServer::with(case.config.clone()).await;
     let mut bystander = Bystander::arrive(&server).await;
+    let mut figures = Figures::default();
+    if Figures::are_wanted() {
+        for _ in 0..ROUNDS_ALONE {
+            figures.alone.push(bystander.ask().await);
+        }
+    }
     let before = server.watch.status();
+    let outlasting = Outlasting::default();
     let cast = Cast {
-        address: server.address,
+        door: server.doors()[transport].clone(),
+        stop: server.stop.clone(),
+        outlasting: Arc::clone(&outlasting),
         watch: server.watch.clone(),
         before,
         next: Arc::new(AtomicU64::new(1000)),
         bystander: bystander.id,
     };
-    let mut attack = attack(cast);
+    let mut attack = (case.attack)(cast);
+    if case.leaves == Leaves::Draining {
+        bystander.pass(PIECE).await;
+        attack.await;
+        bystander.finish().await;
+        bystander.leave().await;
+        server.ended().await;
+        let outlasting = std::mem::take(&mut *outlasting.lock().unwrap());
+        for one in outlasting {
+            one.await.expect("who stays to the end of a drain gets what it is due");
+        }
+        return figures;
+    }
     let mut over = false;
     for round in 0.. {
         // Across the attack: beside it as long as it lasts, and once more behind it.
@@ -83,7 +144,7 @@ async fn play_one(config: Config, attack: Attack) {
             bystander.go_on(round).await;
         } else {
             let work = async {
-                bystander.go_on(round).await;
+                figures.under.push(bystander.go_on(round).await);
                 if round > 20 {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -106,6 +167,7 @@ async fn play_one(config: Config, attack: Attack) {
     drop(bystander);
     server.until_empty().await;
     server.end().await;
+    figures
 }
 
 fn same(now: Status, before: Status) -> bool {
@@ -115,19 +177,31 @@ fn same(now: Status, before: Status) -> bool {
 /// What an attack has at hand.
 #[derive(Clone)]
 pub struct Cast {
-    pub address: SocketAddr,
+    /// Where the attackers come in.
+    pub door: Door,
+    /// Stops the server.
+    pub stop: Stop,
     pub watch: Watch,
     /// The bystander's exchange, live all the time.
     pub bystander: ExchangeId,
     before: Status,
     next: Arc<AtomicU64>,
+    outlasting: Outlasting,
 }
 
+/// Those of an attack that stay until a draining server has ended.
+type Outlasting = Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>;
+
 impl Cast {
+    /// Goes on behind the case, until the server that it told to drain has ended.
+    pub fn outlast(&self, part: impl Future<Output = ()> + Send + 'static) {
+        self.outlasting.lock().unwrap().push(tokio::spawn(part));
+    }
+
     /// A client that has said nothing yet.
     pub async fn stranger(&self) -> RawClient {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        RawClient::connect(self.address, (1 << 100) + u128::from(id)).await
+        RawClient::connect(self.door.clone(), (1 << 100) + u128::from(id)).await
     }
 
     /// A client behind its hello.
@@ -253,104 +327,6 @@ pub fn last(mut frame: Frame) -> Frame {
 pub fn pattern(seed: u64, from: u64, length: usize) -> Vec<u8> {
     let byte = |at: u64| (at.wrapping_mul(31).wrapping_add(seed) ^ (at >> 8)) as u8;
     (from..from + length as u64).map(byte).collect()
-}
-
-/// An honest pair on the same server: one long exchange on the meeting place, small ones beside it.
-struct Bystander {
-    sender: RawClient,
-    receiver: RawClient,
-    id: ExchangeId,
-    side: ChannelId,
-    sent: u64,
-    served: u64,
-}
-
-/// What the long exchange carries in one go, in bytes.
-const PIECE: usize = 512;
-
-impl Bystander {
-    async fn arrive(server: &TestServer) -> Self {
-        let mut sender = server.client(1).await;
-        let mut receiver = server.client(2).await;
-        let side = channel("bystanders alone");
-        receiver.receive(channel(MEETING), 1).await;
-        receiver.receive(side, 1).await;
-        receiver.settle().await;
-        let id = sender.start(channel(MEETING), Flags::NONE, &pattern(1, 0, PIECE)).await;
-        let request = hear(&mut receiver).await;
-        assert_eq!((request.kind, body(&request)), (Kind::StartRequest, pattern(1, 0, PIECE).into()));
-        receiver.send(&start(Kind::StartResponse, id, Flags::NONE, b"")).await;
-        assert_eq!(hear(&mut sender).await.kind, Kind::StartResponse);
-        Self { sender, receiver, id, side, sent: PIECE as u64, served: 0 }
-    }
-
-    /// A piece of the long exchange in both directions, as long as no grant is needed, and a small exchange.
-    async fn go_on(&mut self, round: u64) {
-        if round < 12 {
-            self.pass(PIECE).await;
-        }
-        let asked = pattern(round, 0, 100);
-        let id = self.sender.start(self.side, Flags::FINAL, &asked).await;
-        let request = hear(&mut self.receiver).await;
-        assert_eq!((request.header.exchange_id(), body(&request)), (id, asked.into()), "{request:?}");
-        let raise = Kind::AckReceive.header().channel(self.side).value(round + 2);
-        self.receiver.send(&Frame::new(Kind::AckReceive, raise, Bytes::new())).await;
-        let answer = pattern(round + 7, 0, 100);
-        self.receiver.send(&start(Kind::StartResponse, id, Flags::FINAL, &answer)).await;
-        let response = hear(&mut self.sender).await;
-        assert_eq!((response.kind, body(&response)), (Kind::StartResponse, answer.into()));
-    }
-
-    async fn pass(&mut self, length: usize) {
-        let piece = pattern(1, self.sent, length);
-        self.sender.send(&of(Kind::ChunkRequest, self.id, self.sent, &piece)).await;
-        let got = collect(&mut self.receiver, Kind::ChunkRequest, self.id, self.sent, length).await;
-        assert_eq!(got, piece);
-        self.sent += length as u64;
-        let piece = pattern(2, self.served, length);
-        self.receiver.send(&of(Kind::ChunkResponse, self.id, self.served, &piece)).await;
-        let got = collect(&mut self.sender, Kind::ChunkResponse, self.id, self.served, length).await;
-        assert_eq!(got, piece);
-        self.served += length as u64;
-    }
-
-    /// More than the first window, by grants, and the end.
-    async fn finish(&mut self) {
-        self.receiver.send(&of(Kind::AckRequest, self.id, 100_000, b"")).await;
-        self.sender.send(&of(Kind::AckResponse, self.id, 100_000, b"")).await;
-        // What the server passes on of a grant, and when, is its own matter: here all of it comes at once.
-        assert_eq!(hear(&mut self.sender).await.kind, Kind::AckRequest);
-        assert_eq!(hear(&mut self.receiver).await.kind, Kind::AckResponse);
-        self.pass(16_000).await;
-        self.pass(16_000).await;
-        self.receiver.send(&of(Kind::EndResponse, self.id, self.served, b"")).await;
-        let end = hear(&mut self.sender).await;
-        let closed = end.kind == Kind::EndResponse || end.has(Flags::FINAL);
-        assert!(closed, "{end:?}");
-    }
-}
-
-/// The next frame that is no ping; pings are answered.
-pub async fn hear(client: &mut RawClient) -> Frame {
-    loop {
-        let frame = client.next().await.expect("a frame");
-        if frame.kind != Kind::Ping {
-            return frame;
-        }
-        let pong = Kind::Pong.header().value(frame.header.value);
-        client.send(&Frame::new(Kind::Pong, pong, Bytes::new())).await;
-    }
-}
-
-async fn collect(client: &mut RawClient, kind: Kind, id: ExchangeId, from: u64, length: usize) -> Vec<u8> {
-    let mut got = Vec::new();
-    while got.len() < length {
-        let frame = hear(client).await;
-        assert_eq!((frame.kind, frame.header.exchange_id()), (kind, id), "{frame:?}");
-        assert_eq!(frame.header.value, from + got.len() as u64);
-        got.extend_from_slice(&frame.payload);
-    }
-    got
 }
 
 /// The body of a start, in parts.
