@@ -3,12 +3,18 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
+use tieline_protocol::header::HEADER_LEN;
+use tieline_protocol::limits::REFUSALS_MAX;
 use tieline_protocol::rules::{Effect, State, effect};
 use tieline_protocol::{ChannelId, Code, Fault, Frame, Kind, StartPayload, Time, Violation};
 
 use crate::channel::Receive;
 use crate::core::Core;
 use crate::port::{ConnKey, Port};
+
+/// Closings of receives that a connection may leave unread, beside those of as many as it may have open: as much
+/// memory as refusals may take.
+const CLOSINGS_MAX: u64 = (REFUSALS_MAX / HEADER_LEN) as u64;
 
 impl<P: Port> Core<P> {
     /// Takes in a frame of a receive.
@@ -91,7 +97,8 @@ impl<P: Port> Core<P> {
     }
 
     /// The client withdraws a receive. Doing so in a loop costs it nothing and fills its outbox with answers, so a
-    /// receive that came to nothing is held against it.
+    /// receive that came to nothing is held against it; and whoever leaves more answers unread than there may be
+    /// receives, and some, is closed.
     fn withdraw_receive(&mut self, conn: ConnKey, id: ChannelId) {
         let record = self.conns.get(&conn);
         if let Some(record) = record.filter(|record| record.receives.get(&id).is_some_and(|receive| receive.used == 0))
@@ -99,6 +106,12 @@ impl<P: Port> Core<P> {
             record.account.strike();
         }
         self.close_receive(conn, id);
+        let unread = self.conns.get(&conn).map_or(0, |record| record.port.with(|o| o.ordered_frames())) as u64;
+        if unread > self.config.receives.saturating_add(CLOSINGS_MAX)
+            && let Some(account) = self.account(conn)
+        {
+            account.strike_out();
+        }
     }
 
     /// Closes a receive and tells how many starts were delivered on it; what was handed out is run or returned.

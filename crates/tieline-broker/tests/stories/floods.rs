@@ -51,6 +51,28 @@ fn a_connection_that_does_not_read_its_refusals_is_struck_out() {
 }
 
 #[test]
+fn a_connection_that_does_not_read_the_closings_of_its_receives_is_struck_out() {
+    let mut world = World::new();
+    world.checks = false;
+    let r = world.join();
+    world.stall(r);
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        world.send(r, receive(CHANNEL, 1));
+        world.send(r, withdraw(CHANNEL));
+        let strikes = world.account(r).take_strikes();
+        if strikes > FLOOD_BURST {
+            break;
+        }
+        // So slowly that it is never a flood, each of these is forgiven.
+        assert_eq!(strikes, 1);
+        assert!(rounds < 10_000, "closings pile up without bound");
+    }
+    assert!(rounds > CoreConfig::default().receives, "but not for as many as it may have open: {rounds}");
+}
+
+#[test]
 fn cancelling_in_a_loop_piles_up_no_work_and_is_held_against_the_sender() {
     let mut world = World::new();
     let (s, r) = pair(&mut world);

@@ -66,6 +66,8 @@ pub struct Outbox<C = ()> {
     pong: Option<u64>,
     /// Bytes of refusals in `ordered`.
     refused: usize,
+    /// Frames of receives and of the connection in `ordered`.
+    ordered_frames: usize,
     hot: VecDeque<LaneKey>,
     ordered: VecDeque<Ordered>,
     /// Entries of `ordered` whose lane was taken out.
@@ -107,6 +109,7 @@ impl<C> Default for Outbox<C> {
             first: VecDeque::new(),
             pong: None,
             refused: 0,
+            ordered_frames: 0,
             hot: VecDeque::new(),
             ordered: VecDeque::new(),
             ordered_stale: 0,
@@ -156,7 +159,13 @@ impl<C: Charge> Outbox<C> {
 
     /// Writes a frame of a receive, in order with the starts assigned on it.
     pub fn ordered(&mut self, frame: Frame) {
+        self.ordered_frames += 1;
         self.ordered.push_back(Ordered::Frame(frame));
+    }
+
+    /// How many frames wait that were put by [`Outbox::ordered`].
+    pub const fn ordered_frames(&self) -> usize {
+        self.ordered_frames
     }
 
     /// Opens a receive that is ready for `count` requests.

@@ -83,7 +83,10 @@ impl<C: Charge> Outbox<C> {
     fn claim_ordered(&mut self, batch: &mut Batch) -> bool {
         match self.ordered.pop_front() {
             None => return false,
-            Some(Ordered::Frame(frame)) => put_frame(batch, &frame),
+            Some(Ordered::Frame(frame)) => {
+                self.ordered_frames -= 1;
+                put_frame(batch, &frame);
+            }
             Some(Ordered::Refusal(frame)) => {
                 self.refused -= HEADER_LEN + frame.payload.len();
                 put_frame(batch, &frame);
