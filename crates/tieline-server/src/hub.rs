@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts};
 use tieline_protocol::{ChannelId, ClientId, Time};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::connection::LINGERING_MAX;
 use crate::peer::{Peer, PeerPort};
 
 /// See the module.
@@ -25,6 +26,8 @@ pub(crate) struct Hub {
     pub(crate) stop_now: CancellationToken,
     /// Names this server in its hello.
     pub(crate) id: String,
+    /// Places for connections that are over and read why.
+    pub(crate) lingering: Semaphore,
     budget: Arc<Budget>,
     shards: Box<[Shard]>,
     peers: Mutex<BTreeMap<ConnKey, Arc<Peer>>>,
@@ -60,6 +63,7 @@ impl Hub {
             clock: Clock::start(),
             stop_now,
             id,
+            lingering: Semaphore::new(LINGERING_MAX),
             budget,
             peers: Mutex::default(),
             clients: Mutex::default(),
@@ -181,6 +185,11 @@ impl Hub {
     /// Connections that are open.
     pub(crate) fn connections(&self) -> usize {
         self.peers().len()
+    }
+
+    /// Connections that are over and are given the time to read why.
+    pub(crate) fn lingering(&self) -> usize {
+        LINGERING_MAX - self.lingering.available_permits()
     }
 
     /// Bytes that are promised.

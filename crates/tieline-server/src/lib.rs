@@ -38,6 +38,7 @@ mod server;
 mod stop;
 
 pub use config::{CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, MEMORY_DEFAULT};
+pub use connection::LINGERING_MAX;
 pub use listener::Listener;
 pub use server::{RunError, Server, Status, Watch};
 pub use stop::Stop;

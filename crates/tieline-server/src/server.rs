@@ -32,6 +32,8 @@ pub enum RunError {
 pub struct Status {
     /// Connections that are open.
     pub connections: usize,
+    /// Connections that are over and are given the time to read why; at most [`crate::LINGERING_MAX`].
+    pub lingering: usize,
     /// What the routing cores hold.
     pub counts: Counts,
     /// Bytes of memory that are promised.
@@ -54,7 +56,12 @@ pub struct Watch(Arc<Hub>);
 impl Watch {
     /// How much the server holds now.
     pub fn status(&self) -> Status {
-        Status { connections: self.0.connections(), counts: self.0.counts(), promised: self.0.promised() }
+        Status {
+            connections: self.0.connections(),
+            lingering: self.0.lingering(),
+            counts: self.0.counts(),
+            promised: self.0.promised(),
+        }
     }
 }
 
@@ -133,7 +140,7 @@ fn welcome(accepted: Accepted, hub: &Arc<Hub>, tracker: &TaskTracker) {
     let hub = Arc::clone(hub);
     let Some(peer) = hub.enter() else {
         tracing::warn!(connections = hub.connections(), "a connection was refused: there are as many as there may be");
-        refuse(accepted, tracker);
+        refuse(accepted, hub, tracker);
         return;
     };
     match accepted {
@@ -143,10 +150,10 @@ fn welcome(accepted: Accepted, hub: &Arc<Hub>, tracker: &TaskTracker) {
 }
 
 /// Tells a connection that is one too many so.
-fn refuse(accepted: Accepted, tracker: &TaskTracker) {
+fn refuse(accepted: Accepted, hub: Arc<Hub>, tracker: &TaskTracker) {
     let violation = Violation::new(Code::Overloaded, "the server has as many connections as it may: try again later");
     match accepted {
-        Accepted::Tcp(stream) => tracker.spawn(connection::turn_away(stream, violation)),
-        Accepted::Unix(stream) => tracker.spawn(connection::turn_away(stream, violation)),
+        Accepted::Tcp(stream) => tracker.spawn(connection::turn_away(stream, violation, hub)),
+        Accepted::Unix(stream) => tracker.spawn(connection::turn_away(stream, violation, hub)),
     };
 }

@@ -2,8 +2,9 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Descriptors beside those of connections: listeners, the runtime's own, standard streams.
-const OTHERS: u64 = 64;
+/// Descriptors beside those of connections: connections that are over and read why, listeners, the runtime's own,
+/// standard streams.
+const OTHERS: u64 = tieline_server::LINGERING_MAX as u64 + 64;
 
 /// Raises the soft limit as far as the hard one allows, if so many connections need it. What stays too low is told.
 pub(super) fn raise_limit(connections: usize) -> Option<String> {

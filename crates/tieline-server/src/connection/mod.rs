@@ -8,6 +8,7 @@ mod buffer;
 mod dispatch;
 mod farewell;
 
+pub use farewell::LINGERING_MAX;
 pub(crate) use farewell::turn_away;
 
 use std::fmt;

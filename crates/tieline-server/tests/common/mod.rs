@@ -76,7 +76,10 @@ impl TestServer {
     /// Nothing is left of anybody.
     pub async fn until_empty(&self) {
         self.until("an empty server", |status| {
-            status.connections == 0 && status.promised == 0 && status.counts == tieline_server::Counts::default()
+            status.connections == 0
+                && status.lingering == 0
+                && status.promised == 0
+                && status.counts == tieline_server::Counts::default()
         })
         .await;
     }
