@@ -197,11 +197,16 @@ impl<C: Charge> Lane<C> {
         matches!(self.start, Start::Waiting(_))
     }
 
-    /// Drops body bytes and a closing that haven't been claimed.
+    /// Drops body bytes and a closing that haven't been claimed. No more body comes, so of what was promised only what
+    /// was claimed is still held, until the socket takes it.
     pub(super) fn discard(&mut self) {
         self.body.clear();
         self.close = None;
         self.urgent = false;
+        self.promised = self.promised.min(self.offset);
+        if let Some(extra) = &mut self.extra {
+            extra.keep(self.offset - self.written);
+        }
     }
 
     /// The socket took what was claimed once; gives back what that frees.

@@ -138,9 +138,22 @@ fn a_discarded_lane_holds_its_charge_until_what_was_claimed_is_written() {
     push(&mut outbox, key, W);
     claim(&mut outbox);
     outbox.discard(key);
-    assert!(budget.reserved() > 0);
+    assert_eq!(budget.reserved(), W, "and of what was promised, nothing more");
     outbox.written();
     assert_eq!(budget.reserved(), 0);
+}
+
+#[test]
+fn an_aborted_lane_gives_back_what_was_promised_though_nobody_reads_the_error() {
+    let (mut outbox, budget) = (Outbox::new(), Budget::default());
+    let key = started_response(&mut outbox, 1);
+    promise(&mut outbox, &budget, key, 64 * W);
+    push(&mut outbox, key, 20 * W);
+    assert_eq!(budget.reserved(), 63 * W);
+    outbox.abort(key, Flags::NONE, Bytes::from_static(&[0, 15]));
+    outbox.finish(key, None);
+    assert_eq!(budget.reserved(), 0);
+    assert_eq!(outbox.lanes(), 1, "its error waits");
 }
 
 #[test]
