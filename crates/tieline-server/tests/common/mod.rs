@@ -177,6 +177,18 @@ impl RawClient {
         assert_eq!(self.expect(Kind::Pong).await.header.value, 77);
     }
 
+    /// As [`RawClient::settle`]; frames of one kind may come before the answer.
+    pub async fn settle_but_for(&mut self, kind: Kind) {
+        self.send(&Frame::new(Kind::Ping, Kind::Ping.header().value(78), Bytes::new())).await;
+        loop {
+            match self.next().await {
+                Some(frame) if frame.kind == kind => {}
+                Some(frame) if frame.kind == Kind::Pong && frame.header.value == 78 => break,
+                other => panic!("wanted an answer to a ping, got {other:?}"),
+            }
+        }
+    }
+
     pub fn exchange(&mut self, channel: ChannelId) -> ExchangeId {
         self.request += 1;
         ExchangeId { client: self.id, request: RequestId::from_u128(self.request), channel }
