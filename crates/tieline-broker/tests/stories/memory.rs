@@ -146,21 +146,23 @@ fn beside_the_last_quarter(bytes: u64) -> u64 {
 #[test]
 fn grants_leave_the_last_quarter_of_the_budget_to_admissions() {
     let mut world = World::with(CoreConfig::default(), 200 * ADMISSION);
-    let (s, r) = pair(&mut world);
-    world.send(r, raise(CHANNEL, 300));
-    for n in 1..=100 {
-        world.send(s, request(id(s, n)));
-        world.settle();
-        world.send(r, ack(Request, id(s, n), WINDOW));
-        world.send(s, ack(Response, id(s, n), WINDOW));
+    let [s, first, second, other] = world.join_all();
+    // Each may hold 64 admissions' worth for its grants, so it takes both to come to the last quarter.
+    for r in [first, second] {
+        world.send(r, receive(CHANNEL, 30));
     }
-    assert!(world.core.counts().hungry > 0, "grants took all that they may");
-    let other = world.join();
-    let before = world.core.counts().busy;
-    for n in 1..=10 {
+    for n in 1..=60 {
+        world.send(s, request(id(s, n)));
+    }
+    world.settle();
+    for n in 1..=60 {
+        world.send(if n % 2 == 1 { first } else { second }, ack(Request, id(s, n), WINDOW));
+    }
+    assert_eq!(world.budget.held(), 150 * ADMISSION, "grants took all that they may");
+    for n in 1..=50 {
         world.send(other, request(id(other, n)));
     }
-    assert_eq!(world.core.counts().busy, before + 10, "whoever comes is admitted all the same");
+    assert_eq!(world.core.counts().waiting, 50, "whoever comes is admitted all the same");
 }
 
 #[test]
@@ -210,6 +212,26 @@ fn memory_that_comes_free_is_shared_in_turn_by_connection() {
     world.send(s, cancel(id(s, 2)));
     let told = world.told(s);
     assert_eq!(told[1], format!("ack+REQUEST 1/3 @{}", INITIAL + ADMISSION as usize), "{told:?}");
+}
+
+#[test]
+fn memory_that_comes_free_is_offered_once_to_those_who_have_spent_their_share() {
+    let mut world = World::with(CoreConfig::default(), 200 * ADMISSION);
+    let [s, r, other] = world.join_all();
+    world.send(r, receive(CHANNEL, 5));
+    for n in 1..=5 {
+        world.send(s, request(id(s, n)));
+    }
+    world.settle();
+    for n in 1..=5 {
+        world.send(r, ack(Request, id(s, n), WINDOW));
+    }
+    let hungry = world.core.counts().hungry;
+    assert!(hungry > 0 && world.account(r).held() == 64 * ADMISSION, "its share is spent, and much is free");
+    world.got(s);
+    world.send(other, request(id(other, 1)));
+    world.send(other, cancel(id(other, 1)));
+    assert_eq!((world.core.counts().hungry, world.told(s).len()), (hungry, 0), "what came free isn't for them");
 }
 
 #[test]
