@@ -14,6 +14,7 @@ mod idempotent;
 mod memory;
 mod old_faults;
 mod ownership;
+mod play;
 mod random;
 mod receives;
 mod world;

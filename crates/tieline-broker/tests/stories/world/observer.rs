@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use tieline_broker::ConnKey;
 use tieline_protocol::limits::INITIAL_WINDOW;
 use tieline_protocol::rules::{Effect, State, effect};
-use tieline_protocol::{ChannelId, Code, ExchangeId, Flags, Frame, Kind, StartLimits, StartPayload};
+use tieline_protocol::{ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, StartLimits, StartPayload};
 
 use super::frames::client;
 use super::words::{code, word};
@@ -200,12 +200,14 @@ impl Observer {
             Kind::EndResponse if hand_out.response == Some(frame.header.value) => {
                 hand_out.ended = Some(Ended::Closed(frame.header.value));
             }
-            Kind::ErrorResponse if code(frame) == Code::Returned && !hand_out.accepted => {
-                hand_out.ended = Some(Ended::Returned);
-            }
-            Kind::ErrorResponse if code(frame) == Code::Application => {
-                hand_out.ended = Some(Ended::Closed(hand_out.response.unwrap_or(0)));
-            }
+            Kind::ErrorResponse => match Fault::decode(&frame.payload).map(|fault| fault.code) {
+                Some(Code::Returned) if !hand_out.accepted => hand_out.ended = Some(Ended::Returned),
+                // The program failed, whether or not its number for that is known.
+                Some(Code::Application | Code::Internal) => {
+                    hand_out.ended = Some(Ended::Closed(hand_out.response.unwrap_or(0)));
+                }
+                _ => {}
+            },
             _ => {}
         }
     }

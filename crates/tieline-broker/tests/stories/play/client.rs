@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tieline_broker::ConnKey;
 use tieline_protocol::flow::Outbound;
 use tieline_protocol::limits::initial_credit;
-use tieline_protocol::{ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, StartPayload};
+use tieline_protocol::{ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, StartPayload};
 
 use super::{CHANNELS, Op};
 use crate::world::frames::*;
@@ -37,8 +37,10 @@ pub(super) struct Taking {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) conn: ConnKey,
+pub(crate) struct Client {
+    pub(crate) conn: ConnKey,
+    /// It has broken rules, or may have.
+    pub(super) hostile: bool,
     pub(super) ended: bool,
     next: u128,
     pub(super) sends: BTreeMap<ExchangeId, Sending>,
@@ -48,8 +50,8 @@ pub(super) struct Client {
     known: BTreeSet<ExchangeId>,
 }
 
-pub(super) const BREAKS: usize = 7;
-pub(super) const MEDDLES: usize = 9;
+pub(crate) const BREAKS: usize = 7;
+pub(crate) const MEDDLES: usize = 9;
 /// The largest window; the core's configuration says the same.
 const WINDOW: u64 = 128 * KIB as u64;
 
@@ -57,6 +59,7 @@ impl Client {
     pub(super) fn new(conn: ConnKey) -> Self {
         Self {
             conn,
+            hostile: false,
             ended: false,
             next: 1,
             sends: BTreeMap::new(),
@@ -69,6 +72,17 @@ impl Client {
     /// Whether it ever had a part in the exchange.
     pub(super) fn knows(&self, id: ExchangeId) -> bool {
         self.known.contains(&id)
+    }
+
+    /// An id that it hasn't used.
+    pub(crate) fn next_request(&self) -> RequestId {
+        RequestId::from_u128(self.next)
+    }
+
+    /// Where the next byte belongs that it writes of an exchange, as sender or as receiver.
+    pub(crate) fn offset(&self, id: ExchangeId) -> u64 {
+        let sending = self.sends.get(&id).map(|sending| sending.body.sent());
+        sending.or_else(|| self.takes.get(&id)?.response.map(|response| response.sent())).unwrap_or(0)
     }
 
     /// One of the exchanges that it has a part in.
