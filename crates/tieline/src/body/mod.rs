@@ -24,7 +24,9 @@ use source::{BoxSource, ReaderSource, StreamSource};
 
 /// The body of a request.
 ///
-/// A *replayable* body can be sent again if the first time certainly did nothing; see [`Retry`](crate::Retry).
+/// A *replayable* body can be sent again, as often as that is safe; see [`Retry`](crate::Retry). Of a body that can be
+/// read only once, the library keeps what it has read until a receiver has begun with the request (at most 16 KiB, and
+/// what the source gave at once). So that one too can be sent again if nothing was started.
 ///
 /// ```
 /// use tieline::Body;
@@ -84,9 +86,24 @@ impl Body {
         Self(Repr::Anew(Arc::new(move || Box::pin(ReaderSource::new(open())))))
     }
 
-    /// Whether the body can be sent more than once.
+    /// Whether the body can be sent more than once, however much of it was sent before.
     pub fn is_replayable(&self) -> bool {
         matches!(self.0, Repr::Whole(_) | Repr::Anew(_))
+    }
+
+    /// Whether there is a body for another attempt.
+    pub(crate) fn is_there(&self) -> bool {
+        !matches!(self.0, Repr::Spent)
+    }
+
+    /// Puts back a body that can be read only once, and was read by an attempt that came to nothing.
+    pub(crate) fn put_back(&mut self, body: Attempt) {
+        if !self.is_there() {
+            self.0 = match body {
+                Attempt::Whole(bytes) => Repr::Whole(bytes),
+                Attempt::Source(source) => Repr::Once(source),
+            };
+        }
     }
 
     /// The body for one attempt.

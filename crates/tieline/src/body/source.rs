@@ -1,5 +1,6 @@
 //! Where the pieces of a body come from.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -74,5 +75,27 @@ where
                 None => None,
             });
         }
+    }
+}
+
+/// A body that was read in part: what was read of it comes once more, then the rest.
+pub(crate) struct Rewound {
+    read: VecDeque<Bytes>,
+    /// `None` if it was read to its end.
+    rest: Option<BoxSource>,
+}
+
+impl Rewound {
+    pub(crate) fn new(read: Vec<Bytes>, rest: Option<BoxSource>) -> Self {
+        Self { read: read.into(), rest }
+    }
+}
+
+impl Source for Rewound {
+    fn poll_piece(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if let Some(piece) = self.read.pop_front() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        self.rest.as_mut().map_or(Poll::Ready(None), |rest| rest.as_mut().poll_piece(cx))
     }
 }

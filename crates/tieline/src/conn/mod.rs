@@ -144,6 +144,11 @@ impl Conn {
         self.step(|state, _| state.over_error())
     }
 
+    /// Whether the server has said that it starts nothing more here.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.step(|state, _| state.session.is_ended())
+    }
+
     /// Starts nothing more, withdraws all receives, and lets what runs finish.
     pub(crate) fn say_end(&self) {
         self.step(State::say_end);

@@ -274,6 +274,11 @@ impl Uploader {
         })
     }
 
+    /// Whether a receiver's program has begun with the request, as far as is known.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.conn.step(|state, _| state.sends.get(&self.request).is_some_and(|send| send.accepted))
+    }
+
     /// Waits until nothing more of the body is wanted.
     pub(crate) fn poll_unwanted(&self, cx: &Context<'_>) -> Poll<()> {
         self.conn.step(|state, _| match state.flows(Key::Send(self.request)) {

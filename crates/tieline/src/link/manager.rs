@@ -53,7 +53,8 @@ async fn keep_up(hub: &Arc<Hub>) {
         match connect(hub).await {
             Ok(conn) => {
                 let error = carry(hub, &conn).await;
-                if began.elapsed() >= GOOD_AFTER && error.is_none() {
+                // A server that drains takes no further connection: whoever answers the next is another.
+                if error.is_none() && (conn.is_drained() || began.elapsed() >= GOOD_AFTER) {
                     backoff.reset();
                 }
                 down(hub, error);

@@ -168,6 +168,11 @@ impl Core {
         state.attached.clone()
     }
 
+    /// Whether it is open on this connection.
+    pub(crate) fn is_attached_to(&self, conn: &Arc<Conn>) -> bool {
+        self.lock().attached.as_ref().is_some_and(|attached| Arc::ptr_eq(attached, conn))
+    }
+
     /// Why the receive was refused, if it was.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.lock().failed.clone()

@@ -159,8 +159,9 @@ impl Receiver {
     async fn opened(&self) -> Result<(), Error> {
         loop {
             let conn = self.client.hub().connection().await?;
-            // If the connection is gone meanwhile, the next is waited for.
-            let is_taken = conn.attach(&self.core) && conn.round_trip().await.is_ok();
+            // If the connection is gone meanwhile, or its server drains, the next is waited for.
+            let is_taken =
+                conn.attach(&self.core) && conn.round_trip().await.is_ok() && self.core.is_attached_to(&conn);
             if let Some(error) = self.core.failure() {
                 return Err(error);
             }

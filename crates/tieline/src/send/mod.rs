@@ -27,6 +27,7 @@ use crate::error::{Error, Outcome};
 use crate::link::Hub;
 use crate::response::Response;
 use retry::{Retry, Tries};
+use upload::{Beginning, Keep, UnderWay};
 
 /// How long the server may be late with its verdict on a request whose time is up, before this side cancels it.
 const SLACK: Duration = Duration::from_secs(1);
@@ -157,7 +158,7 @@ impl SendRequest {
             return Err(error);
         }
         let clock = Clock::start(self.timeout, self.wait);
-        let mut tries = Tries::new(self.retry, self.flags.has(Flags::IDEMPOTENT), self.body.is_replayable());
+        let mut tries = Tries::new(self.retry, self.flags.has(Flags::IDEMPOTENT));
         let mut outcome = Outcome::Unstarted;
         loop {
             let error = match self.attempt(&clock).await {
@@ -166,7 +167,7 @@ impl SendRequest {
                 Err(error) => error.after(outcome),
             };
             outcome = error.outcome();
-            let Some(pause) = tries.again(&error) else { return Err(error) };
+            let Some(pause) = tries.again(&error).filter(|_| self.body.is_there()) else { return Err(error) };
             tracing::debug!(channel = self.channel, %error, ?pause, "sending again");
             if clock.first_limit().is_some_and(|limit| Instant::now() + pause >= limit) {
                 return Err(error);
@@ -176,33 +177,48 @@ impl SendRequest {
     }
 
     async fn attempt(&mut self, clock: &Clock) -> Result<Response, Error> {
-        let (link, upload) = match clock.first_limit() {
+        let (link, body) = match clock.first_limit() {
             None => self.open(clock).await?,
             Some(limit) => match timeout_at(limit, self.open(clock)).await {
                 Ok(opened) => opened?,
                 Err(_) => return Err(clock.passed()),
             },
         };
-        if let Some(source) = upload {
-            upload::spawn(&link, source);
-        }
+        let body = UnderWay::new(&link, body, self.keep());
         let head = poll_fn(|cx| link.poll_head(cx));
-        let metadata = match clock.deadline {
-            None => head.await?,
+        let head = match clock.deadline {
+            None => head.await,
             Some(deadline) => match timeout_at(deadline + SLACK, head).await {
-                Ok(head) => head?,
-                Err(_) => return Err(link.time_out()),
+                Ok(head) => head,
+                Err(_) => Err(link.time_out()),
             },
         };
-        Ok(Response::new(link, metadata, clock.deadline.map(|deadline| deadline + SLACK)))
+        match head {
+            Ok(metadata) => Ok(Response::new(link, metadata, clock.deadline.map(|deadline| deadline + SLACK))),
+            Err(error) => {
+                if let Some(body) = body.back().await {
+                    self.body.put_back(body);
+                }
+                Err(error)
+            }
+        }
     }
 
-    /// Puts the start onto a connection; gives what is left of the body to send.
-    async fn open(&mut self, clock: &Clock) -> Result<(SendLink, Option<BoxSource>), Error> {
+    /// What is to be kept of the body while it is sent.
+    fn keep(&self) -> Keep {
+        match (self.body.is_there(), self.flags.has(Flags::IDEMPOTENT)) {
+            (true, _) => Keep::Nothing,
+            (false, false) => Keep::UntilAccepted,
+            (false, true) => Keep::First,
+        }
+    }
+
+    /// Puts the start onto a connection; gives what was read of the body for it, and the rest to send.
+    async fn open(&mut self, clock: &Clock) -> Result<(SendLink, (Beginning, Option<BoxSource>)), Error> {
         // The body is touched only once there is a connection to put it on.
         let (mut conn, mut place) = find_place(self.client.hub()).await?;
         let (beginning, source) = match self.body.attempt() {
-            Attempt::Whole(bytes) => (upload::Beginning { bytes, is_complete: true }, None),
+            Attempt::Whole(bytes) => (Beginning { bytes, is_complete: true }, None),
             Attempt::Source(mut source) => {
                 let beginning = upload::begin(&mut source)
                     .await
@@ -222,7 +238,7 @@ impl SendRequest {
                 place,
             };
             if let Some(link) = conn.open_send(new) {
-                return Ok((link, source));
+                return Ok((link, (beginning, source)));
             }
             (conn, place) = find_place(self.client.hub()).await?;
         }

@@ -9,8 +9,8 @@ use crate::link::backoff::Backoff;
 
 /// Whether a request that failed is sent again without being asked for.
 ///
-/// Only what is safe is ever sent again: the body must be replayable, and the request either certainly unstarted or
-/// marked [idempotent](crate::SendRequest::idempotent). Nothing is sent again once a response was handed to the
+/// Only what is safe is ever sent again: the request is either certainly unstarted or marked
+/// [idempotent](crate::SendRequest::idempotent), and its [body](crate::Body) can be had once more. Nothing is sent again once a response was handed to the
 /// program, or when the request's time is up.
 ///
 /// The default sends again, on the next connection, what is safe and failed because its connection was lost or its
@@ -50,7 +50,8 @@ impl Retry {
     }
 
     /// Sends again up to so many times, also what failed because no receiver was ready, the channel was full, the
-    /// server overloaded, or (if idempotent) the receiver lost.
+    /// server overloaded, or (if idempotent) the receiver lost. A request that a server sent away unstarted because it
+    /// ends, or that never left, moves on without being counted, unless `times` is 0.
     pub const fn up_to(times: u32) -> Self {
         Self::with(Policy::UpTo(times))
     }
@@ -74,24 +75,25 @@ pub(crate) struct Tries {
     policy: Policy,
     backoff: Backoff,
     is_idempotent: bool,
-    is_replayable: bool,
 }
 
 impl Tries {
-    pub(crate) fn new(retry: Retry, is_idempotent: bool, is_replayable: bool) -> Self {
-        Self { policy: retry.policy, backoff: Backoff::new(retry.first, retry.most), is_idempotent, is_replayable }
+    pub(crate) fn new(retry: Retry, is_idempotent: bool) -> Self {
+        let policy = if retry.policy == Policy::UpTo(0) { Policy::Never } else { retry.policy };
+        Self { policy, backoff: Backoff::new(retry.first, retry.most), is_idempotent }
     }
 
-    /// How long to pause before sending again; `None` if it isn't to be.
+    /// How long to pause before sending again, if the body can be had once more; `None` if it isn't to be.
     pub(crate) fn again(&mut self, error: &Error) -> Option<Duration> {
         let is_unstarted = error.outcome() == Outcome::Unstarted;
-        if !self.is_replayable || !(is_unstarted || self.is_idempotent) {
+        if !is_unstarted && !self.is_idempotent {
             return None;
         }
         match &mut self.policy {
             Policy::Never => None,
             // The next connection has a pause of its own.
             Policy::OnLostConnection => lost_its_way(error).then_some(Duration::ZERO),
+            Policy::UpTo(_) if is_unstarted && lost_its_way(error) => Some(Duration::ZERO),
             Policy::UpTo(0) => None,
             Policy::UpTo(left) => {
                 if !may_go_better(error) {
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn by_default_what_is_safe_is_sent_again_for_want_of_a_connection_and_nothing_else_is() {
-        let again = |idempotent, error: &Error| Tries::new(Retry::default(), idempotent, true).again(error).is_some();
+        let again = |idempotent, error: &Error| Tries::new(Retry::default(), idempotent).again(error).is_some();
         let lost = |outcome| Error::ConnectionLost { reason: String::new(), outcome };
         for idempotent in [false, true] {
             assert!(again(idempotent, &lost(Outcome::Unstarted)));
@@ -158,19 +160,26 @@ mod tests {
     #[test]
     fn what_may_have_run_is_sent_again_only_if_it_is_idempotent() {
         let error = failed(Code::ReceiverLost, Outcome::Unknown);
-        assert!(Tries::new(Retry::up_to(1), false, true).again(&error).is_none());
-        assert!(Tries::new(Retry::up_to(1), true, true).again(&error).is_some());
+        assert!(Tries::new(Retry::up_to(1), false).again(&error).is_none());
+        assert!(Tries::new(Retry::up_to(1), true).again(&error).is_some());
     }
 
     #[test]
-    fn a_body_that_can_be_read_once_is_sent_once() {
-        let error = failed(Code::NoReceiver, Outcome::Unstarted);
-        assert!(Tries::new(Retry::up_to(1), true, false).again(&error).is_none());
+    fn being_sent_away_unstarted_is_no_try_that_counts() {
+        let away = failed(Code::ShuttingDown, Outcome::Unstarted);
+        let mut tries = Tries::new(Retry::up_to(1), true);
+        for _ in 0..9 {
+            assert_eq!(tries.again(&away), Some(Duration::ZERO));
+        }
+        assert!(tries.again(&failed(Code::ShuttingDown, Outcome::Unknown)).is_some());
+        assert!(tries.again(&failed(Code::ShuttingDown, Outcome::Unknown)).is_none(), "it may have run each time");
+        assert!(tries.again(&away).is_some());
+        assert!(Tries::new(Retry::up_to(0), true).again(&away).is_none());
     }
 
     #[test]
     fn tries_are_counted_and_the_servers_wish_for_a_pause_is_kept() {
-        let mut tries = Tries::new(Retry::up_to(2).backoff(Duration::ZERO, Duration::ZERO), false, true);
+        let mut tries = Tries::new(Retry::up_to(2).backoff(Duration::ZERO, Duration::ZERO), false);
         let mut fault = Fault::new(Code::Overloaded);
         fault.retry_after = Some(Duration::from_secs(3));
         let error = Error::Failed { fault, outcome: Outcome::Unstarted };
@@ -181,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_would_fail_the_same_way_is_not_sent_again() {
-        let mut tries = Tries::new(Retry::up_to(9), true, true);
+        let mut tries = Tries::new(Retry::up_to(9), true);
         assert!(tries.again(&failed(Code::ForbiddenChannel, Outcome::Unstarted)).is_none());
         assert!(tries.again(&failed(Code::Application, Outcome::Accepted)).is_none());
     }

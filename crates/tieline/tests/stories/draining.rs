@@ -1,10 +1,10 @@
 //! Ends in good order: a server that drains, a client that closes.
 
-use tieline::{Code, Error, Outcome, Retry, Status};
-use tieline_protocol::{Flags, Kind};
+use tieline::{Body, Code, Error, Fault, Outcome, Retry, Status};
+use tieline_protocol::{ExchangeId, Flags, Frame, Kind};
 
 use crate::receiving::open;
-use crate::wire::{Dock, body_of, code_of, connected, id_of, settle, start};
+use crate::wire::{Dock, Wire, body_of, code_of, connected, id_of, settle, start};
 
 #[tokio::test(start_paused = true)]
 async fn running_exchange_finishes_on_the_drained_connection_and_new_ones_go_elsewhere() {
@@ -86,6 +86,100 @@ async fn request_that_crossed_the_servers_end_is_sent_on_the_next_connection() {
     assert_eq!(body_of(&request), "again");
     new.respond(id_of(&request), b"").await;
     asking.await.unwrap().unwrap();
+}
+
+/// What comes of a request's body on a connection, its start included, until it has `len` bytes.
+async fn body_on(wire: &mut Wire, len: usize) -> (ExchangeId, Vec<u8>) {
+    let start = wire.expect(Kind::StartRequest).await;
+    let mut body = body_of(&start).to_vec();
+    while body.len() < len {
+        let chunk = wire.expect(Kind::ChunkRequest).await;
+        assert_eq!(chunk.header.value, body.len() as u64);
+        body.extend_from_slice(&chunk.payload);
+    }
+    (id_of(&start), body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn unstarted_request_whose_body_can_be_read_once_is_sent_whole_on_the_next_connection() {
+    let (client, mut old, mut dock) = connected().await;
+    let (mut pieces, body) = Body::channel();
+    pieces.send("one ").await.unwrap();
+    let asking = tokio::spawn(client.send("x").body(body).send());
+    let (id, begun) = body_on(&mut old, 4).await;
+    assert_eq!(begun, b"one ");
+    pieces.send("two ").await.unwrap();
+    assert_eq!(old.expect(Kind::ChunkRequest).await.payload, "two ");
+    // More than there is credit for: some of it stays with the upload.
+    pieces.send(vec![b'-'; 20_000]).await.unwrap();
+    assert_eq!(old.rest().await.iter().map(|frame| frame.payload.len()).sum::<usize>(), 16_384 - 11 - 8);
+    old.end().await;
+    old.error(Kind::ErrorResponse, id, Flags::UNSTARTED, Code::ShuttingDown).await;
+
+    let mut new = dock.greet().await;
+    let (id, again) = body_on(&mut new, 16_384 - 11).await;
+    assert!(again.starts_with(b"one two ----"));
+    new.exchange(Kind::AckRequest, id, 1 << 20, "").await;
+    pieces.send("end").await.unwrap();
+    pieces.finish();
+    let rest: Vec<u8> = new.rest().await.iter().flat_map(|frame| frame.payload.to_vec()).collect();
+    assert_eq!(again.len() + rest.len(), 8 + 20_000 + 3);
+    assert!(rest.ends_with(b"--end"));
+    new.respond(id, b"").await;
+    asking.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_that_can_be_read_once_is_not_kept_behind_what_a_receiver_has_room_for() {
+    for idempotent in [false, true] {
+        let (client, mut old, mut dock) = connected().await;
+        let (mut pieces, body) = Body::channel();
+        let request = if idempotent { client.send("x").idempotent() } else { client.send("x") };
+        let asking = tokio::spawn(request.body(body).send());
+        pieces.send(vec![7; 30_000]).await.unwrap();
+        let (id, _) = body_on(&mut old, 16_000).await;
+        old.exchange(Kind::AckRequest, id, 1 << 20, "").await;
+        settle().await;
+        drop(old);
+        let error = asking.await.unwrap().unwrap_err();
+        assert_eq!((error.code(), error.outcome()), (Code::ConnectionLost, Outcome::Accepted));
+        dock.greet().await.expect_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn idempotent_request_with_a_small_body_that_can_be_read_once_is_sent_again_though_it_was_accepted() {
+    let (client, mut old, mut dock) = connected().await;
+    let (mut pieces, body) = Body::channel();
+    let asking = tokio::spawn(client.send("x").idempotent().body(body).send());
+    pieces.send("small").await.unwrap();
+    let (id, _) = body_on(&mut old, 5).await;
+    old.exchange(Kind::AckRequest, id, 1 << 20, "").await;
+    pieces.send("er").await.unwrap();
+    pieces.finish();
+    settle().await;
+    drop(old);
+    let mut new = dock.greet().await;
+    let (id, again) = body_on(&mut new, 7).await;
+    assert_eq!(again, b"smaller");
+    new.respond(id, b"").await;
+    asking.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_that_fails_while_it_is_read_is_not_sent_again() {
+    let (client, mut old, mut dock) = connected().await;
+    let (mut pieces, body) = Body::channel();
+    let asking = tokio::spawn(client.send("x").idempotent().retry(Retry::up_to(3)).body(body).send());
+    pieces.send("some").await.unwrap();
+    let (id, _) = body_on(&mut old, 4).await;
+    pieces.abort("no more of it");
+    old.expect(Kind::ErrorRequest).await;
+    old.error(Kind::ErrorResponse, id, Flags::UNSTARTED, Code::Cancelled).await;
+    let error = asking.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("no more of it"), "{error}");
+    drop(old);
+    dock.greet().await.expect_nothing().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,6 +269,39 @@ async fn receiver_that_asks_between_two_connections_is_ready_on_the_next() {
     assert_eq!(new.expect(Kind::StartReceive).await.header.value, 1);
     new.hand_out(1, "x", b"").await;
     assert!(waiting.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn receiver_whose_opening_crosses_a_drain_is_open_when_the_next_server_has_taken_it() {
+    let (client, mut old, mut dock) = connected().await;
+    let opening = tokio::spawn(client.receive("x").open());
+    let channel = old.expect(Kind::StartReceive).await.header.channel;
+    let ping = old.expect(Kind::Ping).await.header.value;
+    old.end().await;
+    let mut refusal =
+        Frame::new(Kind::ErrorReceive, Kind::ErrorReceive.header(), Fault::new(Code::ShuttingDown).encode());
+    refusal.header.channel = channel;
+    old.send(refusal).await;
+    old.plain(Kind::Pong, tieline::ChannelId::NIL, ping).await;
+    settle().await;
+    assert!(!opening.is_finished(), "no server has taken it");
+    let mut new = dock.greet().await;
+    assert_eq!(new.receive("x").await, 1);
+    opening.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_that_is_restarted_often_is_dialled_as_soon_each_time() {
+    let (client, mut old, mut dock) = connected().await;
+    for _ in 0..8 {
+        settle().await;
+        let since = tokio::time::Instant::now();
+        old.end().await;
+        old.expect(Kind::EndConnection).await;
+        old = dock.greet().await;
+        assert!(since.elapsed().as_millis() <= 50, "{:?}", since.elapsed());
+    }
+    drop(client);
 }
 
 #[tokio::test(start_paused = true)]
