@@ -295,41 +295,60 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     async fn end(mut self, cause: Cause) {
         let (loss, farewell) = match cause {
-            Cause::Finished => (Loss::Lost("it was closed in good order".to_owned()), None),
-            Cause::Killed => (Loss::Lost("the client was closed".to_owned()), None),
-            Cause::Lost(reason) => (Loss::Lost(reason), None),
-            Cause::Told(fault) if !self.greeted => (Loss::Refused(fault), None),
+            Cause::Finished => (Loss::Lost("it was closed in good order".to_owned()), Farewell::Written),
+            Cause::Killed => (Loss::Lost("the client was closed".to_owned()), Farewell::None),
+            Cause::Lost(reason) => (Loss::Lost(reason), Farewell::None),
+            Cause::Told(fault) if !self.greeted => (Loss::Refused(fault), Farewell::None),
             Cause::Told(fault) => {
-                (Loss::Lost(format!("the server gave it up: {} ({})", fault.message, fault.code)), None)
+                (Loss::Lost(format!("the server gave it up: {} ({})", fault.message, fault.code)), Farewell::None)
             }
             Cause::Broke(violation) => {
                 warn!(%violation.message, "the server broke the protocol");
                 let reason = format!("the server broke the protocol: {}", violation.message);
-                (Loss::Lost(reason), Some(violation))
+                (Loss::Lost(reason), Farewell::Error(violation))
             }
         };
         self.conn.step(|state, fx| state.lose(loss, fx));
-        // Whoever waits for the connection's end doesn't wait for what is left: a second for the last words.
-        let last_words = self.last_words(farewell);
-        if !matches!(timeout(limits::LINGER, last_words).await, Ok(Ok(()))) {
+        let patience = match farewell {
+            // Responses may be among what the server has yet to read.
+            Farewell::Written => limits::SILENCE_MAX,
+            // Whoever waits for the connection's end doesn't wait for what is left: a second for the last words.
+            Farewell::Error(_) | Farewell::None => limits::LINGER,
+        };
+        if !matches!(timeout(patience, self.last_words(farewell)).await, Ok(Ok(()))) {
             debug!("the connection ended without its last words");
         }
     }
 
     /// Finishes the frame that was begun, says why, and shuts down.
-    async fn last_words(&mut self, farewell: Option<Violation>) -> io::Result<()> {
-        if let Some(violation) = farewell {
-            self.io.write_all(&self.batch.drain()).await?;
-            let frame = Frame::new(Kind::ErrorConnection, Kind::ErrorConnection.header(), violation.fault().encode());
-            self.io.write_all(&frame.to_bytes()).await?;
-            self.io.shutdown().await?;
-            // Closing with unread bytes would reset the connection and destroy the error.
-            let mut thrown = vec![0; READ_ROOM_MIN];
-            while self.io.read(&mut thrown).await? > 0 {}
-            return Ok(());
+    async fn last_words(&mut self, farewell: Farewell) -> io::Result<()> {
+        match farewell {
+            Farewell::None => return self.io.shutdown().await,
+            Farewell::Written => {}
+            Farewell::Error(violation) => {
+                self.io.write_all(&self.batch.drain()).await?;
+                let header = Kind::ErrorConnection.header();
+                let frame = Frame::new(Kind::ErrorConnection, header, violation.fault().encode());
+                self.io.write_all(&frame.to_bytes()).await?;
+            }
         }
-        self.io.shutdown().await
+        self.io.shutdown().await?;
+        // A socket that is closed with unread bytes, or to which more is sent, resets the connection; and that destroys
+        // what the server hasn't read yet.
+        let mut thrown = vec![0; READ_ROOM_MIN];
+        while self.io.read(&mut thrown).await? > 0 {}
+        Ok(())
     }
+}
+
+/// What must still reach the server when a connection is over.
+enum Farewell {
+    /// Nothing.
+    None,
+    /// What was written last.
+    Written,
+    /// Why it is over.
+    Error(Violation),
 }
 
 enum Wrote {

@@ -305,6 +305,26 @@ async fn server_that_is_restarted_often_is_dialled_as_soon_each_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn finished_connection_is_read_until_the_server_closes_it() {
+    // Else the acks of a server that hasn't read the last response yet would reset the connection, and destroy it.
+    let (client, mut old, mut dock) = connected().await;
+    let mut receiver = open(&client, &mut old).await;
+    let id = old.hand_out(1, "x", b"").await;
+    receiver.next().await.unwrap().unwrap().reply("last").await.unwrap();
+    old.plain(Kind::EndReceive, id.channel, 1).await;
+    old.end().await;
+    assert_eq!(body_of(&old.expect(Kind::StartResponse).await), "last");
+    old.expect(Kind::EndConnection).await;
+    old.expect_end().await;
+    settle().await;
+    assert!(old.is_read().await);
+    let _new = dock.greet().await;
+    client.close_now();
+    drop(old);
+    client.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn closing_finishes_what_runs_and_starts_nothing_more() {
     let (client, mut wire, _dock) = connected().await;
     let mut receiver = open(&client, &mut wire).await;

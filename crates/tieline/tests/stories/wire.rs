@@ -163,6 +163,11 @@ impl Wire {
         let _ = self.io.write_all(bytes).await;
     }
 
+    /// Whether the client still reads what comes.
+    pub(crate) async fn is_read(&mut self) -> bool {
+        self.io.write_all(&Frame::new(Kind::Ping, Kind::Ping.header(), Bytes::new()).to_bytes()).await.is_ok()
+    }
+
     pub(crate) async fn ping(&mut self, nonce: u64) {
         self.send(Frame::new(Kind::Ping, Kind::Ping.header().value(nonce), Bytes::new())).await;
     }
