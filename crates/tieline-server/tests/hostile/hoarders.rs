@@ -87,7 +87,16 @@ async fn who_takes_all_that_there_is() {
             assert!(cast.promised() <= (taken as u64 + 1) * ADMISSION, "{}", cast.promised());
             assert!(taken as u64 * 16_384 <= cast.promised(), "metadata is paid for");
         })
-        .on(small.clone()),
+        .on(small),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn who_takes_all_that_others_give() {
+    let mut small = Config::default();
+    small.memory = 4000 * ADMISSION;
+    play(vec![
         case("metadata of 16 KiB in responses that nobody reads", |cast: Cast| async move {
             let place = channel("hoard");
             let mut greedy = cast.client().await;
