@@ -30,7 +30,7 @@ impl<P: Port> Core<P> {
             }
             let Some((_, slot)) = channel.waiting.peek().map(|(conn, slot)| (conn, *slot)) else { return };
             let Some(x) = self.exchanges.get(slot) else { return };
-            if x.is_due(now) {
+            if x.is_due(now) && !planted(Mutant::OverdueHandedOut) {
                 // Its timer has not been looked at yet; it must not be handed out all the same.
                 self.expire_waiting(now, slot);
                 continue;
@@ -52,7 +52,8 @@ impl<P: Port> Core<P> {
         if let Some(turn) = receive.turn.take() {
             channel.ready.remove(&turn);
         }
-        receive.turn = receive.is_ready().then(|| channel.enter_ready(receiver, false));
+        receive.turn =
+            receive.is_ready().then(|| channel.enter_ready(receiver, planted(Mutant::ReceiverTurnNotAdvanced)));
         channel.busy += 1;
         conn.assigned.insert(slot);
         let receive = receive.id;
@@ -77,7 +78,9 @@ impl<P: Port> Core<P> {
             self.touched.push(port);
         }
         self.engage(receiver, true);
-        self.feed(slot, Way::Response);
+        if !planted(Mutant::GrantLostAtHandOut) {
+            self.feed(slot, Way::Response);
+        }
         if planted(Mutant::RequestBroadcast)
             && let Some(next) = self.channels.get(&id.channel).and_then(|channel| channel.next_ready(&[]))
         {
@@ -88,7 +91,9 @@ impl<P: Port> Core<P> {
     /// The receiver returned the request.
     pub(crate) fn hand_back(&mut self, now: Time, slot: Slot) {
         let Some(to) = self.detach(slot) else { return };
-        self.outbox(to.receiver, |o| o.discard(to.lane));
+        if !planted(Mutant::OldHandOutGoesOn) {
+            self.outbox(to.receiver, |o| o.discard(to.lane));
+        }
         if let Some(x) = self.exchanges.get_mut(slot) {
             x.returned_by.push(to.receiver);
         }
@@ -104,7 +109,7 @@ impl<P: Port> Core<P> {
             .conns
             .get(&to.receiver)
             .and_then(|conn| conn.receives.get(&channel))
-            .is_some_and(|receive| receive.id == to.receive);
+            .is_some_and(|receive| receive.id == to.receive || planted(Mutant::OldReceiveTakenBackFrom));
         if !receive_open || self.outbox(to.receiver, |o| o.retract(to.lane)) != Some(true) {
             return false;
         }
@@ -150,8 +155,9 @@ impl<P: Port> Core<P> {
         if before != Unfinished::LostUnsent {
             x.wait_until = None;
         }
-        let allowed = x.may_be_handed_out_again() && (before != Unfinished::Lost || x.idempotent);
-        x.maybe_seen |= before == Unfinished::Lost;
+        let allowed = x.may_be_handed_out_again()
+            && (before != Unfinished::Lost || x.idempotent || planted(Mutant::BegunHandedOutAgain));
+        x.maybe_seen |= before == Unfinished::Lost && !planted(Mutant::SeenForgotten);
         let channel = self.channels.entry(x.id.channel).or_default();
         let fault = if !allowed || (x.no_wait && !channel.has_ready_beside(&x.returned_by)) {
             match before {
@@ -161,7 +167,9 @@ impl<P: Port> Core<P> {
         } else if self.draining {
             Fault::new(Code::ShuttingDown)
         } else {
-            self.rearm(slot);
+            if !planted(Mutant::TimerKeptAtWait) {
+                self.rearm(slot);
+            }
             let Some(x) = self.exchanges.get_mut(slot) else { return };
             if x.is_due(now) {
                 return self.expire_waiting(now, slot);

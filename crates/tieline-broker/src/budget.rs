@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
+use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::Charge;
 
 /// What admitting one exchange reserves, in bytes: both initial windows and its overhead.
@@ -52,7 +53,8 @@ impl Budget {
 
     /// Bytes of those that may be promised beyond the initial windows.
     pub(crate) fn grantable(&self) -> u64 {
-        self.free().saturating_sub(self.total / 4)
+        let aside = if planted(Mutant::GrantsTakeLastQuarter) { 0 } else { self.total / 4 };
+        self.free().saturating_sub(aside)
     }
 
     /// Whether memory came free that somebody waits for; says so once.
@@ -177,6 +179,9 @@ impl Account {
     /// An exchange ended that the other side may not know of yet: the credit it had, two acks a direction and one
     /// closing frame may still come.
     pub(crate) fn allow_late(&self, credit: u64) {
+        if planted(Mutant::LateFramesHeldAgainst) {
+            return;
+        }
         self.late_bytes.fetch_add(credit, Relaxed);
         self.late_frames.fetch_add(5, Relaxed);
     }
@@ -253,7 +258,7 @@ impl Charge for Reservation {
         if surplus > 0 {
             self.bytes -= surplus;
             self.account.held[self.purpose as usize].fetch_sub(surplus, Relaxed);
-            self.account.budget.release(surplus);
+            self.account.budget.release(surplus + if planted(Mutant::GivenBackTwice) { surplus } else { 0 });
         }
     }
 }

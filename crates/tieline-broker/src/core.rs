@@ -166,7 +166,12 @@ impl<P: Port> Core<P> {
         });
         let state = found.map_or(State::Stranger, |(_, state, _)| state);
         match (effect(frame.kind, state), found) {
-            (Effect::Take, Some((slot, ..))) => return self.receiver_frame(now, slot, frame),
+            (Effect::Take, Some((slot, ..))) => {
+                if planted(Mutant::AnyFrameMakesReady) {
+                    self.raise_receive(now, conn, frame.header.channel, u64::MAX);
+                }
+                return self.receiver_frame(now, slot, frame);
+            }
             (Effect::FailExchange, Some((slot, ..))) => {
                 let name = frame.kind.name();
                 let right =
@@ -223,6 +228,9 @@ impl<P: Port> Core<P> {
 
     /// Body bytes that have arrived for a connection and haven't left to it.
     pub(crate) fn body_waiting(&self, conn: ConnKey, lane: LaneKey) -> u64 {
+        if planted(Mutant::WaitingCountsAsForwarded) {
+            return 0;
+        }
         self.conns.get(&conn).map_or(0, |conn| conn.port.with(|o| o.waiting(lane)) as u64)
     }
 
@@ -239,6 +247,9 @@ impl<P: Port> Core<P> {
     pub(crate) fn late(&mut self, conn: ConnKey, frame: &Frame) {
         if let Some(account) = self.account(conn) {
             account.late(body_bytes(frame));
+        }
+        if planted(Mutant::LateFrameBroadcast) {
+            self.conns.values().for_each(|conn| conn.port.with(|o| o.ordered(frame.clone())));
         }
     }
 

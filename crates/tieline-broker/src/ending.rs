@@ -39,9 +39,11 @@ impl<P: Port> Core<P> {
                 x.maybe_seen = !planted(Mutant::StartedSaidUnstarted);
             }
             self.outbox(to.receiver, |o| {
-                o.abort(to.lane, Flags::NONE, to_receiver.encode());
+                if !planted(Mutant::ReceiverNotTold) {
+                    o.abort(to.lane, Flags::NONE, to_receiver.encode());
+                }
                 // A start that still waits there, with all its metadata, is paid for until it is written.
-                let pinned = !o.has_left(to.lane);
+                let pinned = !o.has_left(to.lane) && !planted(Mutant::PinnedStartUnpaid);
                 let rest = admission.as_mut().filter(|_| pinned).map(|a| a.split(EXCHANGE_OVERHEAD));
                 o.finish(to.lane, rest);
             });
@@ -58,7 +60,7 @@ impl<P: Port> Core<P> {
             drop(admission);
         }
         self.retire(slot);
-        if taken_back {
+        if taken_back && !planted(Mutant::ReadinessNotReused) {
             self.match_channel(now, channel);
         }
     }
@@ -150,7 +152,8 @@ impl<P: Port> Core<P> {
         for (_, slot) in assigned {
             let Some(to) = self.detach(slot) else { continue };
             // Taken out, not only asked for: the writer may go on until the connection is torn down.
-            let unsent = record.port.with(|o| o.retract(to.lane));
+            let asks = planted(Mutant::LostStartNotTakenOut);
+            let unsent = record.port.with(|o| if asks { !o.has_left(to.lane) } else { o.retract(to.lane) });
             let before = if unsent { Unfinished::LostUnsent } else { Unfinished::Lost };
             let channel = self.exchanges.get(slot).and_then(|x| self.channels.get(&x.id.channel));
             if channel.is_some_and(|channel| !channel.ready.is_empty()) {
@@ -175,7 +178,7 @@ impl<P: Port> Core<P> {
         let mut channels: Vec<_> = self.channels.keys().copied().collect();
         channels.sort_unstable();
         let fault = Fault::new(Code::ShuttingDown);
-        for channel in channels {
+        for channel in channels.into_iter().filter(|_| !planted(Mutant::DrainForgetsWaiting)) {
             while let Some((_, &slot)) = self.channels.get(&channel).and_then(|channel| channel.waiting.peek()) {
                 self.end_exchange(now, slot, Some(fault.clone()), &fault);
             }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tieline_protocol::Time;
+use tieline_protocol::mutant::{Mutant, planted};
 
 /// How many strikes a connection may collect at once.
 pub const FLOOD_BURST: u64 = 10_000;
@@ -29,7 +30,7 @@ impl FloodMeter {
             self.emptied = self.emptied + Duration::from_millis(forgiven.saturating_mul(1000) / FLOOD_RATE);
         }
         self.level = self.level.saturating_add(strikes);
-        self.level > FLOOD_BURST
+        self.level > FLOOD_BURST && !planted(Mutant::FloodNeverStrikes)
     }
 }
 

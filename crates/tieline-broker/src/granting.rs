@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tieline_protocol::limits::INITIAL_WINDOW;
+use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{LaneKey, Outbox, Way};
 
 use crate::budget::{Account, Purpose, Reservation};
@@ -44,7 +45,7 @@ impl<P: Port> Core<P> {
         }
         if passed == Some(direction.wanted) {
             self.sate(slot, way);
-        } else {
+        } else if !planted(Mutant::HungryForgotten) {
             self.starve(slot, way, consumer, consumer_lane);
         }
     }
@@ -58,8 +59,11 @@ impl<P: Port> Core<P> {
             let before = self.granted(slot, way);
             self.feed(slot, way);
             // Where nothing could be passed on, this connection's share is spent, or all is: its others wait likewise.
-            refused = if self.granted(slot, way) == before { refused + 1 } else { 0 };
-            if self.hungry.peek().is_some_and(|(_, front)| *front == (slot, way)) {
+            let stuck = self.granted(slot, way) == before && !planted(Mutant::HungrySpins);
+            refused = if stuck { refused + 1 } else { 0 };
+            if self.hungry.peek().is_some_and(|(_, front)| *front == (slot, way))
+                && !planted(Mutant::HungryTurnNotAdvanced)
+            {
                 self.hungry.skip();
             }
         }
@@ -102,7 +106,9 @@ impl<P: Port> Core<P> {
         // The books first, then the ack: a fast producer must not be punished for obeying.
         match way {
             Way::Request => {
-                x.request.grant(to);
+                if !planted(Mutant::GrantNotInBooks) {
+                    x.request.grant(to);
+                }
                 // The sender may now send what is kept nowhere.
                 x.kept = None;
             }

@@ -42,7 +42,7 @@ impl<P: Port> Core<P> {
             return Err(Fault::new(Code::ShuttingDown));
         }
         // Ids of one connection increase, so this is somebody under another's client id: nothing of theirs may change.
-        if self.index.contains_key(&id) {
+        if self.index.contains_key(&id) && !planted(Mutant::LiveIdsTakenOver) {
             return Err(Fault::because(Code::DuplicateId, "a request with these ids is open on another connection"));
         }
         self.check_channel_name(id.channel, &start.metadata)?;

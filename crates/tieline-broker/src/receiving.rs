@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use tieline_protocol::header::HEADER_LEN;
 use tieline_protocol::limits::REFUSALS_MAX;
+use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::rules::{Effect, State, effect};
 use tieline_protocol::{ChannelId, Code, Fault, Frame, Kind, StartPayload, Time, Violation};
 
@@ -84,7 +85,7 @@ impl<P: Port> Core<P> {
     }
 
     /// Counts are absolute: an equal or lower one changes nothing.
-    fn raise_receive(&mut self, now: Time, conn: ConnKey, id: ChannelId, count: u64) {
+    pub(crate) fn raise_receive(&mut self, now: Time, conn: ConnKey, id: ChannelId, count: u64) {
         let Some(receive) = self.conns.get_mut(&conn).and_then(|conn| conn.receives.get_mut(&id)) else { return };
         receive.count = receive.count.max(count);
         if receive.is_ready()
@@ -151,6 +152,9 @@ impl<P: Port> Core<P> {
 
     /// The client starts nothing more and takes nothing more: all its receives are withdrawn.
     pub fn end_connection(&mut self, conn: ConnKey) {
+        if planted(Mutant::EndKeepsReceives) {
+            return;
+        }
         let open: Vec<_> = self.conns.get(&conn).map_or(Vec::new(), |conn| conn.receives.keys().copied().collect());
         for channel in open {
             self.close_receive(conn, channel);

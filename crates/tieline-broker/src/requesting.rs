@@ -69,7 +69,9 @@ impl<P: Port> Core<P> {
 
     fn close_request(&mut self, slot: Slot, trailer: Bytes) {
         let Some(x) = self.exchanges.get_mut(slot) else { return };
-        if let Some(kept) = &mut x.kept {
+        if let Some(kept) = &mut x.kept
+            && !planted(Mutant::EndLostWhileWaiting)
+        {
             kept.close = Some(Close::End { trailer: trailer.clone() });
         }
         if let Some(to) = x.hand_out() {
@@ -107,7 +109,7 @@ impl<P: Port> Core<P> {
 
 /// A grant may be at most one window ahead of what was forwarded.
 pub(crate) fn check_grant(to: u64, forwarded: u64, window: u64) -> Result<(), Violation> {
-    if to > forwarded.saturating_add(window) {
+    if to > forwarded.saturating_add(window + u64::from(planted(Mutant::GrantOneByteTooFar))) {
         return Err(Violation::new(
             Code::FlowControl,
             format!("a grant up to offset {to}; {forwarded} bytes were forwarded and the largest window is {window}"),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use tieline_protocol::flow::Inbound;
 use tieline_protocol::limits::initial_credit;
+use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{Close, StartFrame, Way};
 use tieline_protocol::session::decode_fault;
 use tieline_protocol::{Code, Flags, Frame, Kind, StartPayload, Time, Violation};
@@ -47,7 +48,7 @@ impl<P: Port> Core<P> {
 
     /// The receiver's program has it. Unless running it twice does no harm, it is never handed out again.
     fn accept(&mut self, slot: Slot) {
-        let Some(x) = self.exchanges.get_mut(slot) else { return };
+        let Some(x) = self.exchanges.get_mut(slot).filter(|_| !planted(Mutant::AcceptNotNoted)) else { return };
         if let Stage::Handed(to) = x.stage {
             x.stage = Stage::Accepted(to);
         }

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use tieline_protocol::mutant::{Mutant, planted};
+
 /// Where an item stands: enough to take it out of the middle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Ticket(i64);
@@ -85,7 +87,8 @@ impl<K: Copy + Ord, V> Turns<K, V> {
         if line.items.is_empty() {
             self.lines.remove(&key);
         } else {
-            line.turn = self.circle.last_key_value().map_or(0, |(turn, _)| turn + 1);
+            let last = self.circle.last_key_value().map_or(0, |(turn, _)| turn + 1);
+            line.turn = if planted(Mutant::SenderTurnNotAdvanced) { turn } else { last };
             self.circle.insert(line.turn, key);
         }
         Some((key, item))

@@ -29,7 +29,7 @@ use run::{End, Planted};
 use suites::Suite;
 
 /// A single test that is not done by then hangs.
-const ONE_TEST: Duration = Duration::from_secs(10);
+const ONE_TEST: Duration = Duration::from_secs(20);
 
 /// A suite that is not done by then hangs.
 const ONE_SUITE: Duration = Duration::from_mins(3);

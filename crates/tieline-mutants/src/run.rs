@@ -47,7 +47,7 @@ impl Suite {
         command.env("CARGO", cargo()).env("CARGO_MANIFEST_DIR", &self.directory).env_remove("TIELINE_BLESS");
         // Random tests draw the same numbers in every run, and neither look for a smaller failure nor keep it.
         command.env("PROPTEST_RNG_SEED", "3").env("PROPTEST_MAX_SHRINK_ITERS", "0");
-        command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true");
+        command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true").env("RUST_BACKTRACE", "0");
         match planted {
             Planted::Nothing => &mut command,
             Planted::Mutant(name) => command.env("TIELINE_MUTANT", name),

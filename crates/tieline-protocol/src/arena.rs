@@ -1,5 +1,7 @@
 //! A store whose keys carry a generation: a key kept too long misses, and never hits whoever got its place.
 
+use crate::mutant::{Mutant, planted};
+
 /// Names a value of one [`Arena`], for as long as it lives there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Key {
@@ -56,7 +58,7 @@ impl<T> Arena<T> {
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let place = self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)?;
         let value = place.value.take()?;
-        place.generation = place.generation.wrapping_add(1);
+        place.generation = place.generation.wrapping_add(u32::from(!planted(Mutant::KeyUsedAgain)));
         self.free.push(key.index);
         Some(value)
     }

@@ -17,6 +17,7 @@
 
 use crate::error::Code;
 use crate::fault::Violation;
+use crate::mutant::{Mutant, planted};
 
 /// The consuming end of a direction, as whoever judges the producer keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,7 +63,7 @@ impl Inbound {
             )));
         }
         let end = offset.saturating_add(len as u64);
-        if end > self.granted {
+        if end > self.granted + u64::from(planted(Mutant::OneByteBeyondCredit)) {
             return Err(Violation::new(
                 Code::FlowControl,
                 format!("body bytes up to offset {end}; granted were {}", self.granted),

@@ -7,6 +7,7 @@ use crate::fault::Violation;
 use crate::header::{Flags, HEADER_LEN, Header, VERSION};
 use crate::limits::{PAYLOAD_DEFAULT, SLICE_FROM};
 use crate::metadata::{METADATA_MAX, Metadata};
+use crate::mutant::{Mutant, planted};
 use crate::rules::{self, Kind, Role};
 
 /// A frame whose header is legal by itself.
@@ -121,7 +122,7 @@ impl Decoder {
             let header = Header::decode(bytes);
             let kind = rules::check(&header, self.from, self.payload_max)?;
             buffer.advance(HEADER_LEN);
-            self.head = Some((kind, header));
+            self.head = (!planted(Mutant::HeaderForgotten)).then_some((kind, header));
             (kind, header)
         };
         let length = header.length as usize;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::limits::{CLOCK_JUMP, FRAME_PACE, FRAME_WITHIN, HELLO_WITHIN, PING_AFTER, SILENCE_MAX};
+use crate::mutant::{Mutant, planted};
 use crate::time::Time;
 
 /// The clocks of a connection's liveness.
@@ -139,7 +140,7 @@ impl Liveness {
             let late = now.since(self.connected) >= self.limits.hello_within;
             return if late { Pulse::NoHello } else { Pulse::Fine };
         }
-        if now.since(self.heard) >= self.limits.silence_max {
+        if now.since(self.heard) >= self.limits.silence_max && !planted(Mutant::SilenceNotNoticed) {
             return Pulse::Silent;
         }
         if self.writing_since.is_some_and(|since| now.since(since) >= self.limits.silence_max) {

@@ -36,19 +36,75 @@ pub struct Row {
 mutants! {
     "an earlier implementation" {
         RequestBroadcast: "A request is handed out to every receiver that is ready.",
+        LateFrameBroadcast: "A frame that comes late is passed on to everybody.",
+        AnyFrameMakesReady: "Any frame of a receiver makes it ready for more.",
         OpenerNotChecked: "Whoever knows the ids of a request may act as its sender.",
         ReceiverNotChecked: "Whoever knows the ids of a request may answer it.",
         TimeOutsNotEnforced: "Waits and deadlines pass, and nothing happens.",
         DeadReceiverAssigned: "The readiness of a connection that is gone is assigned all the same.",
         RefusedSilently: "A request that isn't admitted is dropped without an answer.",
-        UnassignedOnlyAtEnd: "Only the end of the response unassigns: a cancel, a death or a time-out leaves the assignment.",
+        UnassignedOnlyAtEnd: "Only the end of a response unassigns: a cancel, a death or a time-out leaves the assignment.",
     }
     "handing out" {
-        StartedSaidUnstarted: "A cancelled request is called unstarted although its start has left to a receiver.",
+        StartedSaidUnstarted: "A request whose start has left to a receiver is called unstarted when it is cancelled.",
+        SeenForgotten: "A request is called unstarted after a lost receiver, since a later hand-out was.",
+        ClaimedStartTakenBack: "A start that has left is taken back, and its request handed to another receiver.",
+        LostStartNotTakenOut: "A lost receiver's start is only asked whether it has left, and leaves after all.",
         ReadinessLostOnTakeBack: "A start is taken back, and the readiness that it used isn't given back.",
+        ReadinessNotReused: "Readiness that is given back isn't used for what waits.",
+        OldReceiveTakenBackFrom: "A start is taken back that stands before the end of its receive.",
+        AcceptNotNoted: "A receiver that accepted a request may return it all the same.",
+        BegunHandedOutAgain: "A request that isn't idempotent is handed out again though a receiver may have begun it.",
+        OldHandOutGoesOn: "What is queued of a returned request goes on to the receiver that returned it.",
+        TimerKeptAtWait: "The wait of a request that left once goes on counting when it waits again.",
+        OverdueHandedOut: "A request whose time has passed is handed out, since its timer hasn't been looked at yet.",
+        LiveIdsTakenOver: "A request under the ids of a live one takes that one's place.",
+    }
+    "credit" {
+        OneByteBeyondCredit: "One byte more than was granted is taken.",
+        GrantOneByteTooFar: "A grant of one byte more than the largest window is passed on.",
+        GrantNotInBooks: "A grant is passed on, and whoever obeys it is punished.",
+        WaitingCountsAsForwarded: "A receiver that reads nothing may go on granting.",
+        GrantLostAtHandOut: "What the sender granted of the response is lost when its request is handed out.",
     }
     "memory" {
         CancelLeaksOneByte: "A cancel gives back all but one byte of what the exchange held of the budget.",
+        GivenBackTwice: "What was reserved is given back twice.",
+        WrittenStaysReserved: "Bytes that were written stay reserved until their exchange is over.",
+        AdmissionFreedEarly: "What an exchange holds is given back before its last byte is written.",
+        PinnedStartUnpaid: "A start that outlives its exchange in a stalled receiver's outbox is charged to nobody.",
+        HungryForgotten: "A grant that memory didn't suffice for is forgotten.",
+        HungryTurnNotAdvanced: "Memory that comes free goes to whoever asked first, as long as there is any.",
+        HungrySpins: "As long as memory is short, those who wait for it are asked without end.",
+        GrantsTakeLastQuarter: "Grants take memory that is set aside for admissions.",
+    }
+    "turns" {
+        SenderTurnNotAdvanced: "A sender is served until none of its requests waits any more.",
+        ReceiverTurnNotAdvanced: "A receiver that is ready for many is given all of them at once.",
+        WriterTurnNotTaken: "A bulk body is written to its end before anybody else's.",
+    }
+    "order" {
+        ErrorWaitsItsTurn: "A server's error stands behind the bodies of others.",
+        FinalLost: "The end of a body is lost where it is joined with the last chunk.",
+        EndLostWhileWaiting: "The end of a request that comes while it waits is lost.",
+        SmallPiecesOvertaken: "A large piece of a body overtakes small ones that wait to be joined.",
+        PongOvertakesRefusal: "The answer to a ping overtakes refusals of what came before it.",
+        NextReceiveRaised: "The readiness of a receive that was withdrawn raises the next on its channel.",
+        KeyUsedAgain: "The key of an exchange that is over names the next that takes its place.",
+    }
+    "endings" {
+        ReceiverNotTold: "A receiver isn't told that its exchange ended without it.",
+        DrainForgetsWaiting: "A drain leaves waiting what nobody will be given any more.",
+        EndKeepsReceives: "A client that takes nothing more is given requests all the same.",
+        LateFramesHeldAgainst: "Frames that cross the end of their exchange are held against whoever sent them.",
+    }
+    "the wire" {
+        ReservedFlagsAccepted: "Flags that a frame may not bear are passed over.",
+        PayloadOneByteTooLong: "A payload may be one byte longer than its limit.",
+        HeaderForgotten: "A header whose payload has not come yet is forgotten.",
+        IdUsedTwice: "A connection may use a request id again.",
+        FloodNeverStrikes: "Nobody is ever closed for a flood.",
+        SilenceNotNoticed: "A peer that says nothing is never given up.",
     }
 }
 

@@ -6,6 +6,7 @@ use crate::frame::Frame;
 use crate::id::{ClientId, RequestId};
 use crate::limits::ServerLimits;
 use crate::metadata::{METADATA_MAX, Metadata};
+use crate::mutant::{Mutant, planted};
 use crate::rules::{Effect, Kind, State, effect};
 
 /// What a client's hello says.
@@ -135,7 +136,7 @@ impl ServerSession {
                 "start+REQUEST must bear the client id of this connection's hello: only it opens exchanges under it",
             ));
         }
-        if frame.header.request <= self.highest {
+        if frame.header.request <= self.highest && !planted(Mutant::IdUsedTwice) {
             return Err(Violation::new(
                 Code::DuplicateId,
                 "request ids of a connection must strictly increase in the order in which starts are written",

@@ -6,6 +6,7 @@ use crate::header::Flags;
 use crate::id::{ChannelId, ExchangeId};
 use crate::limits::INITIAL_WINDOW;
 use crate::metadata::Metadata;
+use crate::mutant::{Mutant, planted};
 use crate::pieces::Pieces;
 use crate::rules::Kind;
 
@@ -213,7 +214,9 @@ impl<C: Charge> Lane<C> {
     pub(super) fn wrote(&mut self, bytes: u64) {
         self.claims -= 1;
         self.written += bytes;
-        if let Some(extra) = &mut self.extra {
+        if let Some(extra) = &mut self.extra
+            && !planted(Mutant::WrittenStaysReserved)
+        {
             extra.keep(self.promised.saturating_sub(self.written + INITIAL_WINDOW));
         }
     }

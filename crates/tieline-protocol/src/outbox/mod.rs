@@ -38,6 +38,7 @@ use crate::header::{Flags, HEADER_LEN};
 use crate::id::{ChannelId, ExchangeId};
 use crate::limits::{INITIAL_WINDOW, PAYLOAD_DEFAULT, REFUSALS_MAX};
 use crate::metadata::Metadata;
+use crate::mutant::{Mutant, planted};
 use crate::rules::Kind;
 
 /// Memory that was promised for a body; gives all of it back when it is dropped.
@@ -258,7 +259,7 @@ impl<C: Charge> Outbox<C> {
         }
         lane.ack = None;
         lane.closed = false;
-        lane.urgent = true;
+        lane.urgent = !planted(Mutant::ErrorWaitsItsTurn);
         lane.close = Some(Close::Error { flags, payload });
         self.schedule(key);
     }
@@ -289,7 +290,7 @@ impl<C: Charge> Outbox<C> {
 
     /// Takes a lane out whole, if its start hasn't left; whether it did. Otherwise nothing changes.
     pub fn retract(&mut self, key: LaneKey) -> bool {
-        if self.has_left(key) {
+        if self.has_left(key) && !planted(Mutant::ClaimedStartTakenBack) {
             return false;
         }
         if let Some(lane) = self.lanes.remove(key)
@@ -306,7 +307,7 @@ impl<C: Charge> Outbox<C> {
     pub fn finish(&mut self, key: LaneKey, admission: Option<C>) {
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.released = true;
-            lane.admission = admission;
+            lane.admission = admission.filter(|_| !planted(Mutant::AdmissionFreedEarly));
             lane.hungry = false;
             self.settle(key);
         }

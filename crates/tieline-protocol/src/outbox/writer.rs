@@ -12,6 +12,7 @@ use crate::frame::Frame;
 use crate::header::{Flags, HEADER_LEN, Header};
 use crate::id::ChannelId;
 use crate::limits::{COPY_BELOW, TURN};
+use crate::mutant::{Mutant, planted};
 use crate::rules::Kind;
 
 impl<C: Charge> Outbox<C> {
@@ -47,7 +48,7 @@ impl<C: Charge> Outbox<C> {
             put_frame(batch, &frame);
             return true;
         }
-        if self.refused > 0 {
+        if self.refused > 0 && !planted(Mutant::PongOvertakesRefusal) {
             // Whoever pings to learn whether all that came before was taken must not be told so ahead of a refusal.
             return false;
         }
@@ -144,7 +145,7 @@ impl<C: Charge> Outbox<C> {
         if closes && let Some(raise) = lane.raise.take() {
             put_raise(batch, &mut self.receives, raise);
         }
-        let final_flag = Flags::FINAL.when(is_final);
+        let final_flag = Flags::FINAL.when(is_final && !planted(Mutant::FinalLost));
         if let Some(start) = starting {
             let mut header = kinds.start.header().exchange(lane.id).value(start.value);
             header.flags |= start.flags | final_flag;
@@ -168,6 +169,9 @@ impl<C: Charge> Outbox<C> {
         lane.claims += 1;
         self.claimed.push((key, body_len as u64));
         self.schedule(key);
+        if planted(Mutant::WriterTurnNotTaken) {
+            self.turn.rotate_right(self.turn.len().min(1));
+        }
     }
 }
 
@@ -178,7 +182,9 @@ fn put_frame(batch: &mut Batch, frame: &Frame) {
 
 /// The receive that a raise is for, if it is still open.
 fn receive_of(receives: &mut BTreeMap<ChannelId, Receive>, raise: Raise) -> Option<&mut Receive> {
-    receives.get_mut(&raise.channel).filter(|receive| receive.number == raise.receive)
+    receives
+        .get_mut(&raise.channel)
+        .filter(|receive| receive.number == raise.receive || planted(Mutant::NextReceiveRaised))
 }
 
 fn put_raise(batch: &mut Batch, receives: &mut BTreeMap<ChannelId, Receive>, raise: Raise) {

@@ -5,6 +5,7 @@ use crate::fault::{ERROR_MAX, Violation};
 use crate::header::{Flags, FrameType, Header, VERSION};
 use crate::limits::HELLO_MAX;
 use crate::metadata::{METADATA_MAX, TRAILER_MAX};
+use crate::mutant::{Mutant, planted};
 use crate::rules::{Kind, Role};
 
 /// Which ids a frame bears; the others are nil.
@@ -136,7 +137,7 @@ pub fn check(header: &Header, from: Role, payload_max: u32) -> Result<Kind, Viol
         return Err(Violation::invalid(format!("a {} may not send {}", role_name(from), name())));
     };
     let extra = header.flags.without(direction).without(allowed);
-    if extra != Flags::NONE {
+    if extra != Flags::NONE && !planted(Mutant::ReservedFlagsAccepted) {
         return Err(Violation::invalid(format!("{} from a {} may not bear {extra}", name(), role_name(from))));
     }
     check_ids(header, shape.ids).map_err(|what| Violation::invalid(format!("{}: {what}", name())))?;
@@ -149,7 +150,7 @@ pub fn check(header: &Header, from: Role, payload_max: u32) -> Result<Kind, Viol
         return Err(Violation::invalid(format!("the value of {} must be 0", name())));
     }
     let longest = shape.payload_max.unwrap_or(payload_max);
-    if header.length > longest {
+    if header.length > longest.saturating_add(u32::from(planted(Mutant::PayloadOneByteTooLong))) {
         return Err(Violation::new(
             Code::TooLarge,
             format!("a payload of {} bytes on {}; at most {longest} are allowed", header.length, name()),
@@ -292,6 +293,11 @@ mod tests {
             let free = matches!(shape.value, Value::Number(_))
                 || (matches!(shape.value, Value::ZeroFromClient(_)) && from == Role::Server);
             assert_eq!(check(&valued, from, PAYLOAD_DEFAULT).is_ok(), free, "{:?}", shape.kind);
+        }
+        for (length, fits) in [(PAYLOAD_DEFAULT, true), (PAYLOAD_DEFAULT + 1, false)] {
+            let mut chunk = legal(Kind::ChunkRequest.shape());
+            chunk.length = length;
+            assert_eq!(check(&chunk, Role::Client, PAYLOAD_DEFAULT).is_ok(), fits, "{length} bytes");
         }
         let mut empty_final = legal(Kind::ChunkRequest.shape());
         empty_final.length = 0;
