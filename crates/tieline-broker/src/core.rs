@@ -249,7 +249,9 @@ impl<P: Port> Core<P> {
             account.late(body_bytes(frame));
         }
         if planted(Mutant::LateFrameBroadcast) {
-            self.conns.values().for_each(|conn| conn.port.with(|o| o.ordered(frame.clone())));
+            for conn in self.conns.keys().copied().collect::<Vec<_>>() {
+                self.outbox(conn, |o| o.ordered(frame.clone()));
+            }
         }
     }
 
