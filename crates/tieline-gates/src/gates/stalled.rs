@@ -1,0 +1,97 @@
+//! 10,000 requests whose consumers don't read: the server holds no more than the window of each, and other requests
+//! take no longer.
+
+use std::time::Duration;
+
+use socket2::SockRef;
+use tieline_protocol::{ChannelId, Flags};
+use tokio::task::JoinSet;
+
+use super::Effort;
+use crate::bystander::Bystander;
+use crate::process::ServerProcess;
+use crate::raw::{RawClient, pattern};
+use crate::row::{Row, Verdict};
+use crate::stats::{median, percentile, size, span, spread};
+
+/// Requests of one pair of connections.
+const EACH: usize = 100;
+/// What a consumer owes room for without a grant, and so what each request brings.
+const WINDOW: usize = 16_384;
+const ROUND: Duration = Duration::from_secs(2);
+
+/// A receiver that asks for requests and reads none, and the sender that fills their windows.
+async fn stall(server: std::net::SocketAddr, number: usize) -> anyhow::Result<(RawClient, RawClient)> {
+    let place = ChannelId::of_name(&format!("stalled {number}"));
+    let mut receiver = RawClient::greet(server).await?;
+    SockRef::from(&receiver.stream).set_recv_buffer_size(4096)?;
+    receiver.receive(place, EACH as u64).await?;
+    receiver.settle().await?;
+    let mut sender = RawClient::greet(server).await?;
+    let body = pattern(number as u64, WINDOW);
+    for _ in 0..EACH {
+        sender.start(place, Flags::NONE, &body).await?;
+    }
+    sender.settle().await?;
+    Ok((receiver, sender))
+}
+
+/// See the module.
+pub(super) async fn run(effort: Effort) -> anyhow::Result<Vec<Row>> {
+    let pairs = effort.of(10_000) / EACH;
+    let rounds = effort.of(7).max(2);
+    let server = ServerProcess::start(&[])?;
+    let mut bystander = Bystander::arrive(server.address).await?;
+    bystander.work(ROUND).await?;
+    let (mut ratios, mut each, mut alone_all, mut under_all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let before = server.read()?;
+        let alone = bystander.work(ROUND).await?;
+        let mut stalling = JoinSet::new();
+        for number in 0..pairs {
+            stalling.spawn(stall(server.address, round * pairs + number));
+        }
+        let mut stalled = Vec::new();
+        while let Some(pair) = stalling.join_next().await {
+            stalled.push(pair??);
+        }
+        let under = bystander.work(ROUND).await?;
+        // What an earlier round's memory was used for again isn't seen as growth; the first shows it.
+        each.push(server.read()?.memory.saturating_sub(before.memory) as f64 / (pairs * EACH) as f64);
+        drop(stalled);
+        ratios.push(percentile(&under, 99.0).as_secs_f64() / percentile(&alone, 99.0).as_secs_f64());
+        alone_all.extend(alone);
+        under_all.extend(under);
+        // The next round begins when the server has seen that these are gone.
+        while server.read()?.descriptors > before.descriptors {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    // Each holds a window, and 4 KiB are for its own state.
+    let most = (WINDOW + 4096) as f64;
+    let kept = each[0] <= most && median(&ratios) <= 1.25;
+    Ok(vec![
+        Row::new(
+            format!("{} requests stalled by their consumers", pairs * EACH),
+            "one NATS connection may pin 64 MiB",
+            "≤ window each, other requests' p99 unchanged",
+        )
+        .measured(
+            format!(
+                "{} each (window {}); bystander's p99 {} alone, {} beside them (p50 {}, {}), ratio by rounds {}",
+                size(each[0]),
+                size(WINDOW as f64),
+                span(percentile(&alone_all, 99.0)),
+                span(percentile(&under_all, 99.0)),
+                span(percentile(&alone_all, 50.0)),
+                span(percentile(&under_all, 50.0)),
+                spread(&ratios)
+            ),
+            Verdict::of(kept),
+        )
+        .figure("bytes_each", each[0])
+        .figure("p99_alone_us", percentile(&alone_all, 99.0).as_secs_f64() * 1e6)
+        .figure("p99_under_us", percentile(&under_all, 99.0).as_secs_f64() * 1e6)
+        .figure("p99_ratios", ratios),
+    ])
+}
