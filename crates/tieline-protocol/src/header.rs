@@ -11,6 +11,9 @@ pub const HEADER_LEN: usize = 64;
 /// The version of the protocol that this crate speaks.
 pub const VERSION: u8 = 1;
 
+/// What TLS is told by ALPN that is spoken inside.
+pub const ALPN: &[u8] = b"tieline/1";
+
 /// The type byte of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]

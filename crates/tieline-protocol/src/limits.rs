@@ -57,6 +57,14 @@ pub const EARLY_STARTS: usize = 16;
 /// A hello must be complete this long after connecting.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(5);
 
+/// Bytes that a client may send in the handshake of TLS, and with the first record behind it: nothing is known yet
+/// about who sends them. A chain of certificates that a client presents has about 12 KiB of it.
+pub const HANDSHAKE_MAX: usize = 32 * 1024;
+
+/// Bytes that TLS may hold encrypted and not yet taken by the socket. What waits there can't be overtaken, and no
+/// memory was promised for it; and what a peer must take within [`SILENCE_MAX`] is no more than [`FRAME_PACE`] asks.
+pub const TLS_QUEUE: usize = 16 * 1024;
+
 /// A peer unheard of for this long is sent a ping.
 pub const PING_AFTER: Duration = Duration::from_secs(15);
 
@@ -92,6 +100,7 @@ const _: () = assert!(INITIAL_WINDOW <= WINDOW_DEFAULT && WINDOW_DEFAULT <= WIND
 const _: () = assert!(
     EXCHANGE_OVERHEAD as usize >= crate::fault::ERROR_WRITTEN_MAX + crate::metadata::TRAILER_MAX + 2 * HEADER_LEN
 );
+const _: () = assert!(HANDSHAKE_MAX >= HELLO_MAX as usize + 16 * 1024 && TLS_QUEUE as u64 <= FRAME_PACE);
 const _: () = assert!(PING_AFTER.as_secs() * 2 <= SILENCE_MAX.as_secs());
 
 /// What the server's hello tells a client about its limits.

@@ -34,6 +34,7 @@ pub(crate) struct Hub {
     /// The client ids of all connections: an exchange is known by its opener's, so no two may bear the same.
     clients: Mutex<BTreeSet<ClientId>>,
     next_key: AtomicU64,
+    handshakes_failed: AtomicU64,
 }
 
 /// A core, for the channels that hash to it.
@@ -68,6 +69,7 @@ impl Hub {
             peers: Mutex::default(),
             clients: Mutex::default(),
             next_key: AtomicU64::new(1),
+            handshakes_failed: AtomicU64::new(0),
         })
     }
 
@@ -190,6 +192,16 @@ impl Hub {
     /// Connections that are over and are given the time to read why.
     pub(crate) fn lingering(&self) -> usize {
         LINGERING_MAX - self.lingering.available_permits()
+    }
+
+    /// Counts a handshake of TLS that failed; how many there were.
+    pub(crate) fn handshake_failed(&self) -> u64 {
+        self.handshakes_failed.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Handshakes of TLS that failed since the server runs.
+    pub(crate) fn handshakes_failed(&self) -> u64 {
+        self.handshakes_failed.load(Ordering::Relaxed)
     }
 
     /// Bytes that are promised.

@@ -18,6 +18,8 @@
 //! |---|---|
 //! | `server` | from the listeners to the end: accept, serve, drain |
 //! | `listener` | TCP and Unix sockets, and what is set on each connection |
+//! | `door` | accepts, and lets in or turns away |
+//! | `tls` | certificates, which can be replaced while it serves, and the handshake |
 //! | `connection` | one task a connection: reads, judges, writes, watches the clock |
 //! | `hub` | what connections share: the routing cores behind their locks, the budget, the timers |
 //! | `peer` | a connection as others see it: an outbox, and a writer to wake |
@@ -31,17 +33,21 @@ mod access;
 mod clock;
 mod config;
 mod connection;
+mod door;
 mod hub;
 mod listener;
 mod peer;
 mod server;
 mod stop;
+mod tls;
 
 pub use config::{CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, MEMORY_DEFAULT};
 pub use connection::LINGERING_MAX;
 pub use listener::Listener;
 pub use server::{RunError, Server, Status, Watch};
 pub use stop::Stop;
+pub use tls::{Tls, TlsConfig, TlsError, TlsPart};
+
 pub use tieline_broker::{ADMISSION, Counts};
 pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;

@@ -1,4 +1,4 @@
-//! Where connections come from: TCP and Unix sockets, and what is set on each connection.
+//! Where connections come from: TCP, with or without TLS, and Unix sockets; and what is set on each connection.
 
 use std::io;
 use std::time::Duration;
@@ -7,12 +7,16 @@ use socket2::SockRef;
 use tieline_protocol::limits::{SILENCE_MAX, TURN};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::tls::{Tls, TlsConfig};
+
 /// A bound socket that a server accepts from. Whoever embeds the server binds it, and so knows its address.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Listener {
     /// Over TCP.
     Tcp(TcpListener),
+    /// Over TLS.
+    Tls(TcpListener, Tls),
     /// Over a Unix socket.
     Unix(UnixListener),
 }
@@ -29,20 +33,27 @@ impl From<UnixListener> for Listener {
     }
 }
 
-/// A connection just accepted. TLS will wrap `Tcp` here, before anything is read.
+/// A connection just accepted, of which nothing was read.
 pub(crate) enum Accepted {
     Tcp(TcpStream),
+    /// With the settings of this moment.
+    Tls(TcpStream, TlsConfig),
     Unix(UnixStream),
 }
 
 impl Listener {
+    /// Speaks TLS with whoever connects, by the settings that the handle has at that moment.
+    pub fn tls(listener: TcpListener, tls: Tls) -> Self {
+        Self::Tls(listener, tls)
+    }
+
     /// The next connection, ready for use. Cancel safe.
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
         Ok(match self {
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                tune(&stream);
-                Accepted::Tcp(stream)
+            Self::Tcp(listener) => Accepted::Tcp(tuned(listener.accept().await?.0)),
+            Self::Tls(listener, tls) => {
+                let stream = tuned(listener.accept().await?.0);
+                Accepted::Tls(stream, tls.current())
             }
             Self::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
         })
@@ -58,8 +69,8 @@ pub(crate) fn pause_after(error: &io::Error) -> Option<Duration> {
 }
 
 /// None of these is needed for the connection to work, so one that fails is no reason to refuse it.
-fn tune(stream: &TcpStream) {
-    let socket = SockRef::from(stream);
+fn tuned(stream: TcpStream) -> TcpStream {
+    let socket = SockRef::from(&stream);
     // The writer batches by itself; waiting for more would only add delay.
     let _ = socket.set_tcp_nodelay(true);
     #[cfg(target_os = "linux")]
@@ -69,4 +80,5 @@ fn tune(stream: &TcpStream) {
         // A peer that vanished while bytes were on their way is noticed as one that fell silent.
         let _ = socket.set_tcp_user_timeout(Some(SILENCE_MAX));
     }
+    stream
 }

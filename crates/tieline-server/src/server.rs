@@ -1,17 +1,16 @@
-//! A server from its listeners to its end: accept, serve, drain, stop.
+//! A server from its listeners to its end: serve, drain, stop.
 
 use std::sync::Arc;
 
 use thiserror::Error;
 use tieline_broker::Counts;
-use tieline_protocol::{Code, Violation};
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, ConfigError};
-use crate::connection;
+use crate::door::Door;
 use crate::hub::Hub;
-use crate::listener::{Accepted, Listener, pause_after};
+use crate::listener::Listener;
 use crate::stop::Stop;
 
 /// Why a server could not run.
@@ -38,6 +37,8 @@ pub struct Status {
     pub counts: Counts,
     /// Bytes of memory that are promised.
     pub promised: u64,
+    /// Handshakes of TLS that failed since the server runs.
+    pub handshakes_failed: u64,
 }
 
 /// A server that was given its settings and doesn't run yet.
@@ -61,6 +62,7 @@ impl Watch {
             lingering: self.0.lingering(),
             counts: self.0.counts(),
             promised: self.0.promised(),
+            handshakes_failed: self.0.handshakes_failed(),
         }
     }
 }
@@ -97,9 +99,10 @@ impl Server {
             let hub = Arc::clone(&hub);
             tasks.spawn(async move { hub.run_timer(shard).await });
         }
+        let door = Door::new(Arc::clone(&hub), stop.clone(), tracker.clone());
         let mut accepting = JoinSet::new();
         for listener in listeners {
-            accepting.spawn(accept(listener, Arc::clone(&hub), tracker.clone()));
+            accepting.spawn(door.clone().accept(listener));
         }
         stop.wait_drain().await;
         accepting.shutdown().await;
@@ -119,41 +122,4 @@ impl Server {
         tracker.wait().await;
         tasks.shutdown().await;
     }
-}
-
-/// Accepts until it is aborted.
-async fn accept(listener: Listener, hub: Arc<Hub>, tracker: TaskTracker) {
-    loop {
-        match listener.accept().await {
-            Ok(accepted) => welcome(accepted, &hub, &tracker),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                if let Some(pause) = pause_after(&error) {
-                    tokio::time::sleep(pause).await;
-                }
-            }
-        }
-    }
-}
-
-fn welcome(accepted: Accepted, hub: &Arc<Hub>, tracker: &TaskTracker) {
-    let hub = Arc::clone(hub);
-    let Some(peer) = hub.enter() else {
-        tracing::warn!(connections = hub.connections(), "a connection was refused: there are as many as there may be");
-        refuse(accepted, hub, tracker);
-        return;
-    };
-    match accepted {
-        Accepted::Tcp(stream) => tracker.spawn(connection::serve(stream, hub, peer)),
-        Accepted::Unix(stream) => tracker.spawn(connection::serve(stream, hub, peer)),
-    };
-}
-
-/// Tells a connection that is one too many so.
-fn refuse(accepted: Accepted, hub: Arc<Hub>, tracker: &TaskTracker) {
-    let violation = Violation::new(Code::Overloaded, "the server has as many connections as it may: try again later");
-    match accepted {
-        Accepted::Tcp(stream) => tracker.spawn(connection::turn_away(stream, violation, hub)),
-        Accepted::Unix(stream) => tracker.spawn(connection::turn_away(stream, violation, hub)),
-    };
 }

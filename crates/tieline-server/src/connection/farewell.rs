@@ -38,6 +38,11 @@ pub(crate) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(io: S, why: Vio
     linger(io, Batch::new(), Some(why), Some(hub)).await;
 }
 
+/// Closes a connection behind words that are on their way already.
+pub(crate) async fn close<S: AsyncRead + AsyncWrite + Unpin>(io: S, hub: Arc<Hub>) {
+    linger(io, Batch::new(), None, Some(hub)).await;
+}
+
 /// Writes the rest of a batch and the last words, shuts the write half, and reads on for a while: closing with unread
 /// bytes would reset the connection and destroy the error. `hub` bounds how many do so at once.
 async fn linger<S: AsyncRead + AsyncWrite + Unpin>(

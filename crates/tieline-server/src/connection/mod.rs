@@ -9,7 +9,7 @@ mod dispatch;
 mod farewell;
 
 pub use farewell::LINGERING_MAX;
-pub(crate) use farewell::turn_away;
+pub(crate) use farewell::{close, turn_away};
 
 use std::fmt;
 use std::future::Future;
@@ -70,10 +70,10 @@ impl fmt::Display for Over {
     }
 }
 
-/// Serves one connection until it is over.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, hub: Arc<Hub>, peer: Arc<Peer>) {
+/// Serves one connection, which was accepted at `since`, until it is over.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, hub: Arc<Hub>, peer: Arc<Peer>, since: Time) {
     let stop = hub.stop_now.clone();
-    let mut connection = Connection::new(io, hub, peer);
+    let mut connection = Connection::new(io, hub, peer, since);
     let over = tokio::select! {
         over = std::future::poll_fn(|cx| connection.poll(cx)) => over,
         () = stop.cancelled() => Over::Stopped,
@@ -92,6 +92,8 @@ struct Connection<S> {
     decoder: Decoder,
     buffer: BytesMut,
     batch: Batch,
+    /// What was written may wait in TLS for the socket.
+    unflushed: bool,
     liveness: Liveness,
     flood: FloodMeter,
     /// The id that the connection was given by its hello.
@@ -105,9 +107,8 @@ struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    fn new(io: S, hub: Arc<Hub>, peer: Arc<Peer>) -> Self {
-        let now = hub.clock.now();
-        let liveness = Liveness::new(hub.config.liveness, now);
+    fn new(io: S, hub: Arc<Hub>, peer: Arc<Peer>, since: Time) -> Self {
+        let liveness = Liveness::new(hub.config.liveness, since);
         let alarm = liveness.next_tick();
         let timer = Box::pin(tokio::time::sleep_until(hub.clock.instant(alarm)));
         let mut decoder = Decoder::new(Role::Client);
@@ -119,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             decoder,
             buffer: BytesMut::new(),
             batch: Batch::new(),
+            unflushed: false,
             liveness,
             flood: FloodMeter::default(),
             client: None,
@@ -208,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.peer.claim(&mut self.batch, cx);
                 if self.batch.is_empty() {
                     self.batch.release();
-                    return Poll::Pending;
+                    return self.poll_flush(now, cx);
                 }
                 self.liveness.queued(now);
             }
@@ -219,11 +221,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.batch.advance(written);
+            self.unflushed = true;
             self.liveness.wrote(now, !self.batch.is_empty());
             if self.batch.is_empty() {
                 self.written();
             }
         }
+    }
+
+    /// Sees to it that what was written reaches the socket: what TLS has encrypted may have found it full, and nothing
+    /// that is written later would push it. Always `Pending`, unless it fails.
+    fn poll_flush(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.unflushed {
+            match Pin::new(&mut self.io).poll_flush(cx)? {
+                Poll::Ready(()) => {
+                    self.unflushed = false;
+                    self.liveness.wrote(now, false);
+                }
+                Poll::Pending => self.liveness.queued(now),
+            }
+        }
+        Poll::Pending
     }
 
     /// A batch is written: memory comes free, and bodies that wait for memory may move on.

@@ -11,8 +11,8 @@ use tieline_protocol::id::CHANNEL_NAMESPACE;
 use tieline_protocol::{
     ChannelId, ClientId, Decoder, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, Role, StartPayload,
 };
-use tieline_server::{Config, Server, Status, Stop, Watch};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tieline_server::{Config, Listener, Server, Status, Stop, Watch};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
@@ -41,12 +41,17 @@ impl TestServer {
     pub async fn with(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        Self::on(listener.into(), address, config)
+    }
+
+    /// On a listener that is bound to this address.
+    pub fn on(listener: Listener, address: SocketAddr, config: Config) -> Self {
         let stop = Stop::new();
         let folder = tempfile::tempdir().unwrap();
         let unix = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
         let server = Server::new(config, stop.clone()).unwrap();
         let watch = server.watch();
-        let task = tokio::spawn(server.run(vec![listener.into(), unix.into()]));
+        let task = tokio::spawn(server.run(vec![listener, unix.into()]));
         Self { address, stop, watch, task, folder }
     }
 
@@ -71,6 +76,11 @@ impl TestServer {
             }
         });
         assert!(seen.await.is_ok(), "never came: {what}; {:?}", self.watch.status());
+    }
+
+    /// Nobody is connected.
+    pub async fn until_empty_of_connections(&self) {
+        self.until("no connection", |status| status.connections == 0).await;
     }
 
     /// Nothing is left of anybody.
@@ -100,8 +110,8 @@ impl TestServer {
     }
 }
 
-pub struct RawClient {
-    pub stream: Wire,
+pub struct RawClient<S = Wire> {
+    pub stream: S,
     pub id: ClientId,
     decoder: Decoder,
     buffer: BytesMut,
@@ -115,8 +125,14 @@ pub fn channel(name: &str) -> ChannelId {
 
 impl RawClient {
     pub async fn connect(door: impl Into<Door>, id: u128) -> Self {
+        Self::over(door.into().knock().await.unwrap(), id)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> RawClient<S> {
+    pub fn over(stream: S, id: u128) -> Self {
         Self {
-            stream: door.into().knock().await.unwrap(),
+            stream,
             id: ClientId::from_u128(id),
             decoder: Decoder::new(Role::Server),
             buffer: BytesMut::new(),
