@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::error::Error;
 
-/// An address of a server: `tcp://HOST:PORT`, `HOST:PORT` or `unix:PATH`.
+/// An address of a server: `tcp://HOST:PORT`, `HOST:PORT`, `tls://HOST:PORT` or `unix:PATH`.
 ///
 /// ```
 /// let address: tieline::Address = "localhost:7070".parse().unwrap();
@@ -18,6 +18,13 @@ pub enum Address {
     /// Over TCP.
     Tcp {
         /// A name, an IPv4 address, or an IPv6 address without its brackets.
+        host: String,
+        /// The port. Whoever listens may say 0 for a free one.
+        port: u16,
+    },
+    /// Over TLS.
+    Tls {
+        /// A name, an IPv4 address, or an IPv6 address without its brackets; the server's certificate must have it.
         host: String,
         /// The port. Whoever listens may say 0 for a free one.
         port: u16,
@@ -42,11 +49,11 @@ impl FromStr for Address {
             }
             return Ok(Self::Unix(path.into()));
         }
-        let place = match text.split_once("://") {
-            Some(("tcp", place)) => place,
-            Some(("tls", _)) => return Err(wrong("TLS is not built into this version")),
+        let (is_tls, place) = match text.split_once("://") {
+            Some(("tcp", place)) => (false, place),
+            Some(("tls", place)) => (true, place),
             Some(_) => return Err(wrong("the scheme is not known")),
-            None => text,
+            None => (false, text),
         };
         let place = place.strip_suffix('/').unwrap_or(place);
         let (host, port) = place.rsplit_once(':').ok_or_else(|| wrong("the port is missing"))?;
@@ -62,17 +69,19 @@ impl FromStr for Address {
         if host.contains(['/', '@']) {
             return Err(wrong("a host's name has no '/' and no '@'"));
         }
-        Ok(Self::Tcp { host: host.to_owned(), port })
+        let host = host.to_owned();
+        Ok(if is_tls { Self::Tls { host, port } } else { Self::Tcp { host, port } })
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
+        let (scheme, host, port) = match self {
+            Self::Tcp { host, port } => ("tcp", host, port),
+            Self::Tls { host, port } => ("tls", host, port),
+            Self::Unix(path) => return write!(f, "unix:{}", path.display()),
+        };
+        if host.contains(':') { write!(f, "{scheme}://[{host}]:{port}") } else { write!(f, "{scheme}://{host}:{port}") }
     }
 }
 
@@ -86,6 +95,8 @@ mod tests {
             ("tcp://127.0.0.1:7070", "tcp://127.0.0.1:7070"),
             ("localhost:1", "tcp://localhost:1"),
             ("tcp://[::1]:7070/", "tcp://[::1]:7070"),
+            ("tls://bus.example:7070", "tls://bus.example:7070"),
+            ("tls://[::1]:7070", "tls://[::1]:7070"),
             ("unix:/run/tieline.sock", "unix:/run/tieline.sock"),
             ("unix:///run/tieline.sock", "unix:/run/tieline.sock"),
         ] {
@@ -103,7 +114,7 @@ mod tests {
             ("::1:7070", "an IPv6 address stands in brackets"),
             ("unix:", "the path is missing"),
             ("http://host:80", "the scheme is not known"),
-            ("tls://host:1", "TLS"),
+            ("tls://host", "the port is missing"),
             ("me@host:1", "no '@'"),
             ("host:70700", "0 to 65535"),
         ] {

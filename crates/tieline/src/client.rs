@@ -14,6 +14,7 @@ use crate::link::dial::Dialer;
 use crate::link::{Hub, Settings, Status};
 use crate::receive::ReceiveBuilder;
 use crate::send::SendRequest;
+use crate::tls::TlsOptions;
 use crate::token::Token;
 
 /// How long an act waits for a connection unless the program says otherwise.
@@ -45,7 +46,7 @@ impl Drop for Handle {
 }
 
 impl Client {
-    /// Connects to the server at an address: `tcp://host:port`, `unix:/path` or `host:port`.
+    /// Connects to the server at an address: `tcp://host:port`, `tls://host:port`, `unix:/path` or `host:port`.
     ///
     /// # Errors
     /// If the address is none, the server can't be reached within ten seconds, or it refuses the client.
@@ -119,6 +120,7 @@ impl Client {
 pub struct ClientBuilder {
     server: String,
     dialer: Option<Dialer>,
+    tls: Option<TlsOptions>,
     agent: String,
     name: Option<String>,
     token: Option<Token>,
@@ -131,6 +133,7 @@ impl Default for ClientBuilder {
         Self {
             server: SERVER.to_owned(),
             dialer: None,
+            tls: None,
             agent: concat!("tieline-rust/", env!("CARGO_PKG_VERSION")).to_owned(),
             name: None,
             token: None,
@@ -141,14 +144,24 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// Where the server is: `tcp://host:port`, `unix:/path` or `host:port`. `tcp://127.0.0.1:7070` unless set.
+    /// Where the server is: `tcp://host:port`, `tls://host:port`, `unix:/path` or `host:port`. `tcp://127.0.0.1:7070`
+    /// unless set.
     pub fn server(mut self, address: impl Into<String>) -> Self {
         self.server = address.into();
         self
     }
 
-    /// Gets connections from `dial` instead of an address: a stream over TLS, through a proxy, or in memory. It is
-    /// called for each connection; the address is only a name then.
+    /// How to speak TLS: whom to trust, and what to show. Without it, `tls://` trusts whom the platform trusts. To give
+    /// it for a `tcp://` address is an error, for what is meant to be secret would travel in the clear; a Unix socket has
+    /// no use for it.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, options: TlsOptions) -> Self {
+        self.tls = Some(options);
+        self
+    }
+
+    /// Gets connections from `dial` instead of an address: through a proxy, in memory, or over TLS of the program's own.
+    /// It is called for each connection; the address is only a name then.
     pub fn transport<F, R, IO>(mut self, dial: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,
@@ -195,7 +208,8 @@ impl ClientBuilder {
     /// Makes the client without connecting; it dials when it is first used.
     ///
     /// # Errors
-    /// If the address is none, or name, agent and token are too long for a greeting.
+    /// If the address is none, what was said of TLS can't be used, or name, agent and token are too long for a
+    /// greeting.
     pub fn build(self) -> Result<Client, Error> {
         let mut metadata = Metadata::new();
         metadata.push("agent", &self.agent)?;
@@ -208,7 +222,7 @@ impl ClientBuilder {
         debug_assert!(metadata.wire_len() <= HELLO_MAX as usize, "metadata is no longer than a hello");
         let dialer = match self.dialer {
             Some(dialer) => dialer,
-            None => Dialer::to(self.server.parse()?),
+            None => Dialer::to(self.server.parse()?, self.tls.as_ref())?,
         };
         let greeting = Greeting { metadata, window: self.window };
         let hub = Hub::new(Settings { dialer, greeting, connect_timeout: self.connect_timeout });

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use thiserror::Error;
 use tieline_protocol::{Code, Fault, MetadataError, Violation};
 
+use crate::trouble::TlsTrouble;
+
 /// What became of a request that ended with an error.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Outcome {
@@ -48,7 +50,9 @@ impl fmt::Display for Outcome {
 #[non_exhaustive]
 pub enum Error {
     /// The server's address can't be read.
-    #[error("'{address}' is not the address of a server: {reason}. Write tcp://HOST:PORT, HOST:PORT or unix:PATH")]
+    #[error(
+        "'{address}' is not the address of a server: {reason}. Write tcp://HOST:PORT, HOST:PORT, tls://HOST:PORT or unix:PATH"
+    )]
     Address {
         /// What was given.
         address: String,
@@ -77,6 +81,23 @@ pub enum Error {
     Refused {
         /// The server's words.
         fault: Fault,
+    },
+    /// What was said of TLS can't be used: a file can't be read, a key isn't its certificate's.
+    #[error("{reason}")]
+    TlsOptions {
+        /// What can't be used, and why.
+        reason: String,
+    },
+    /// The server is there, and no connection over TLS comes about: one side doesn't accept the other's certificate,
+    /// say. Trying again would end the same way.
+    #[error("no connection over TLS to {server}: {reason}. Nothing was started")]
+    Tls {
+        /// The server's address.
+        server: String,
+        /// What is wrong, for programs.
+        trouble: TlsTrouble,
+        /// What is wrong, for people.
+        reason: String,
     },
     /// The connection was lost while the request was under way.
     #[error("the connection to the server was lost: {reason}. {}", outcome.sentence())]
@@ -151,6 +172,8 @@ impl Error {
             | Self::ChannelName { .. }
             | Self::Metadata(_)
             | Self::Unreachable { .. }
+            | Self::TlsOptions { .. }
+            | Self::Tls { .. }
             | Self::Refused { .. }
             | Self::AlreadyReceiving { .. }
             | Self::Closed => Outcome::Unstarted,
@@ -162,13 +185,16 @@ impl Error {
         match self {
             Self::Refused { fault } | Self::Failed { fault, .. } => fault.code,
             Self::Unreachable { .. } | Self::ConnectionLost { .. } => Code::ConnectionLost,
+            Self::Tls { .. } => Code::Unauthorized,
             Self::TimedOut { .. } => Code::DeadlineExceeded,
             Self::Body { .. } => Code::Application,
             Self::TooLarge { .. } => Code::TooLarge,
             Self::Over => Code::Cancelled,
             Self::AlreadyReceiving { .. } => Code::TooManyInFlight,
             Self::Closed => Code::ShuttingDown,
-            Self::Address { .. } | Self::ChannelName { .. } | Self::Metadata(_) => Code::InvalidFrame,
+            Self::Address { .. } | Self::ChannelName { .. } | Self::Metadata(_) | Self::TlsOptions { .. } => {
+                Code::InvalidFrame
+            }
         }
     }
 
@@ -186,7 +212,7 @@ impl Error {
             Self::Body { source, outcome } => Self::Body { source, outcome: graver(outcome) },
             // These say that nothing was sent, which is true of the last try alone.
             Self::Refused { fault } if earlier != Outcome::Unstarted => Self::Failed { fault, outcome: earlier },
-            Self::Unreachable { reason, .. } if earlier != Outcome::Unstarted => {
+            Self::Unreachable { reason, .. } | Self::Tls { reason, .. } if earlier != Outcome::Unstarted => {
                 Self::ConnectionLost { reason, outcome: earlier }
             }
             Self::Closed if earlier != Outcome::Unstarted => {
@@ -274,7 +300,8 @@ mod tests {
         }
         let unreachable = Error::Unreachable { server: "there".into(), reason: "refused".into() };
         let refused = Error::Refused { fault: Fault::new(Code::Unauthorized) };
-        for error in [unreachable, refused, Error::Closed] {
+        let tls = Error::Tls { server: "there".into(), trouble: TlsTrouble::Expired, reason: "expired".into() };
+        for error in [unreachable, refused, tls, Error::Closed] {
             assert!(error.clone().after(Outcome::Unstarted).is_safe_to_resend());
             assert_eq!(error.after(Outcome::Unknown).outcome(), Outcome::Unknown);
         }

@@ -44,12 +44,12 @@
 //! # Where things are
 //! | to | use |
 //! |---|---|
-//! | connect | [`Client`], [`ClientBuilder`], [`Address`], [`Token`], [`Status`] |
+//! | connect | [`Client`], [`ClientBuilder`], [`Address`], [`TlsOptions`], [`Token`], [`Status`] |
 //! | send | [`SendRequest`], [`Body`], [`BodySender`], [`Retry`] |
 //! | read a response | [`Response`], [`Upload`] |
 //! | receive | [`ReceiveBuilder`], [`Receiver`] |
 //! | answer | [`Request`], [`RequestBody`], [`Responder`], [`ResponseWriter`] |
-//! | handle errors | [`Error`], [`Outcome`], [`Code`], [`Fault`] |
+//! | handle errors | [`Error`], [`Outcome`], [`Code`], [`Fault`], [`TlsTrouble`] |
 //!
 //! # How it is made
 //! | module | what it holds |
@@ -59,7 +59,8 @@
 //! | `conn` | a connection: its state, and the task that moves its bytes |
 //! | `send`, `body`, `response` | the sender's side |
 //! | `receive` | the receiver's side |
-//! | `error`, `token` | what goes wrong; the secret |
+//! | `tls` | encryption: whom to trust, what to show, what goes wrong (feature `tls`, on by default) |
+//! | `error`, `trouble`, `token` | what goes wrong, and what of TLS; the secret |
 //!
 //! The rules of the protocol are in `tieline-protocol`; nothing here knows how a server routes.
 #![forbid(unsafe_code)]
@@ -73,7 +74,10 @@ mod link;
 mod receive;
 mod response;
 mod send;
+#[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
+mod tls;
 mod token;
+mod trouble;
 
 pub use address::Address;
 pub use body::Body;
@@ -88,7 +92,10 @@ pub use receive::{ReceiveBuilder, Receiver};
 pub use response::Response;
 pub use send::SendRequest;
 pub use send::retry::Retry;
+#[cfg(feature = "tls")]
+pub use tls::TlsOptions;
 pub use token::Token;
+pub use trouble::TlsTrouble;
 
 pub use tieline_protocol::{ChannelId, Code, Fault, Metadata, MetadataError, RequestId};
 

@@ -22,6 +22,8 @@ use super::Conn;
 use super::effects::{Effects, register};
 use super::incoming::Fatal;
 use super::state::{Loss, State};
+use crate::tls::refusal;
+use crate::trouble::TlsTrouble;
 
 /// Bytes that a read has room for: one full frame, so that its body is a slice of one buffer.
 const READ_ROOM: usize = 64 * 1024;
@@ -42,6 +44,8 @@ enum Cause {
     Finished,
     /// The socket failed, or the server fell silent.
     Lost(String),
+    /// The server doesn't take this client over TLS.
+    NoTls(TlsTrouble, String),
     /// The server broke a rule.
     Broke(Violation),
     /// The server gave the connection up.
@@ -137,7 +141,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         match tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.read) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(self.end_of_stream()),
-            Poll::Ready(Err(error)) => Err(Cause::Lost(format!("reading failed: {error}"))),
+            Poll::Ready(Err(error)) => Err(self.cannot_read(&error)),
             Poll::Ready(Ok(bytes)) => {
                 let now = self.now();
                 self.liveness.heard(now, bytes);
@@ -173,6 +177,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             self.liveness.hello_came();
             self.liveness.set_ping_after(ping);
             self.set_alarm();
+        }
+    }
+
+    fn cannot_read(&self, error: &io::Error) -> Cause {
+        match refusal(error) {
+            // The server judges a client's certificate when the handshake is complete here already.
+            Some((trouble, reason)) if !self.greeted => Cause::NoTls(trouble, reason),
+            // So TLS calls an end without its goodbye. Nothing rests on that: what lacks an end of its own is cut off.
+            None if error.kind() == io::ErrorKind::UnexpectedEof => self.end_of_stream(),
+            _ => Cause::Lost(format!("reading failed: {error}")),
         }
     }
 
@@ -247,9 +261,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
         if self.must_flush {
             match Pin::new(&mut self.io).poll_flush(cx) {
-                Poll::Pending => return Ok(false),
+                Poll::Pending => {
+                    // TLS holds bytes that the socket doesn't take.
+                    let now = self.now();
+                    self.liveness.queued(now);
+                    return Ok(false);
+                }
                 Poll::Ready(Err(error)) => return Err(Cause::Lost(format!("writing failed: {error}"))),
-                Poll::Ready(Ok(())) => self.must_flush = false,
+                Poll::Ready(Ok(())) => {
+                    self.must_flush = false;
+                    let now = self.now();
+                    self.liveness.wrote(now, false);
+                }
             }
         }
         Ok(true)
@@ -298,6 +321,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             Cause::Finished => (Loss::Lost("it was closed in good order".to_owned()), Farewell::Written),
             Cause::Killed => (Loss::Lost("the client was closed".to_owned()), Farewell::None),
             Cause::Lost(reason) => (Loss::Lost(reason), Farewell::None),
+            Cause::NoTls(trouble, reason) => (Loss::NoTls(trouble, reason), Farewell::None),
             Cause::Told(fault) if !self.greeted => (Loss::Refused(fault), Farewell::None),
             Cause::Told(fault) => {
                 (Loss::Lost(format!("the server gave it up: {} ({})", fault.message, fault.code)), Farewell::None)

@@ -19,6 +19,7 @@ use super::sends::Sending;
 use super::takes::Taking;
 use super::{Conn, Greeting, Stage};
 use crate::error::{Error, Outcome};
+use crate::trouble::TlsTrouble;
 
 /// Pings of programs have this bit in their nonce; those of the driver haven't.
 const PING_OF_PROGRAM: u64 = 1 << 63;
@@ -37,6 +38,8 @@ pub(crate) enum Loss {
     Lost(String),
     /// The server refused it before anything was started.
     Refused(Fault),
+    /// TLS did, behind a handshake that was complete for this side.
+    NoTls(TlsTrouble, String),
 }
 
 /// How far this side has taken its leave.
@@ -238,5 +241,9 @@ pub(super) fn error_of(loss: &Loss, outcome: Outcome) -> Error {
     match loss {
         Loss::Lost(reason) => Error::ConnectionLost { reason: reason.clone(), outcome },
         Loss::Refused(fault) => Error::Refused { fault: fault.clone() },
+        // Which server it is, the link knows.
+        Loss::NoTls(trouble, reason) => {
+            Error::Tls { server: "the server".to_owned(), trouble: *trouble, reason: reason.clone() }
+        }
     }
 }

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::address::Address;
+use crate::error::Error;
+use crate::tls::{Connector, TlsOptions};
 
 /// A stream of bytes that a connection can run over.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -35,10 +37,27 @@ impl std::fmt::Debug for Dialer {
 }
 
 impl Dialer {
-    /// Dials an address.
-    pub(crate) fn to(address: Address) -> Self {
+    /// Dials an address, over TLS with these options if the address says so.
+    ///
+    /// # Errors
+    /// If the options can't be used, or can't be meant for this address.
+    pub(crate) fn to(address: Address, tls: Option<&TlsOptions>) -> Result<Self, Error> {
         let name = address.to_string();
-        Self::with(name, move || connect(address.clone()))
+        Ok(match address {
+            Address::Tcp { .. } if tls.is_some() => {
+                let reason = format!("{address} is an address without TLS, and options of TLS are given: write tls://");
+                return Err(Error::TlsOptions { reason });
+            }
+            Address::Tcp { host, port } => Self::with(name, move || tcp(host.clone(), port)),
+            Address::Tls { host, port } => {
+                let connector = Connector::new(tls.unwrap_or(&TlsOptions::default()), &host)?;
+                Self::with(name, move || {
+                    let (host, connector) = (host.clone(), connector.clone());
+                    async move { connector.connect(tcp(host, port).await?).await }
+                })
+            }
+            Address::Unix(path) => Self::with(name, move || UnixStream::connect(path.clone())),
+        })
     }
 
     /// Gets its streams from elsewhere.
@@ -61,17 +80,12 @@ impl Dialer {
     }
 }
 
-async fn connect(address: Address) -> io::Result<BoxTransport> {
-    match address {
-        Address::Tcp { host, port } => {
-            let stream = TcpStream::connect((host.as_str(), port)).await?;
-            stream.set_nodelay(true)?;
-            // The kernel's buffer knows no turns: what waits there can't be overtaken. A system that lacks the option
-            // is slower to change its turn, and that is all.
-            #[cfg(any(target_os = "linux", target_os = "android"))]
-            let _ = SockRef::from(&stream).set_tcp_notsent_lowat(2 * TURN as u32);
-            Ok(Box::new(stream))
-        }
-        Address::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
-    }
+async fn tcp(host: String, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    // The kernel's buffer knows no turns: what waits there can't be overtaken. A system that lacks the option is slower
+    // to change its turn, and that is all.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(2 * TURN as u32);
+    Ok(stream)
 }

@@ -13,6 +13,7 @@ use super::{Hub, Link, Status, is_refusal, lock};
 use crate::conn::driver::drive;
 use crate::conn::{Conn, Stage};
 use crate::error::Error;
+use crate::tls::refusal;
 
 /// The pause before a second try; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -20,7 +21,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// One try to connect a socket takes at most this long.
+/// One try to connect a socket, and to shake hands over TLS, takes at most this long.
 const DIAL_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection that lived for so long was a good one: the pauses begin anew.
@@ -77,7 +78,10 @@ async fn connect(hub: &Arc<Hub>) -> Result<Arc<Conn>, Error> {
 async fn dial(hub: &Arc<Hub>) -> Result<BoxTransport, Error> {
     match timeout(DIAL_WITHIN, hub.settings.dialer.dial()).await {
         Ok(Ok(io)) => Ok(io),
-        Ok(Err(error)) => Err(hub.unreachable_because(error.to_string())),
+        Ok(Err(error)) => Err(match refusal(&error) {
+            Some((trouble, reason)) => hub.no_tls(trouble, reason),
+            None => hub.unreachable_because(error.to_string()),
+        }),
         Err(_) => Err(hub.unreachable_because(format!("no answer within {} s", DIAL_WITHIN.as_secs()))),
     }
 }
@@ -100,6 +104,7 @@ async fn carry(hub: &Arc<Hub>, conn: &Arc<Conn>) -> Option<Error> {
     }
     Some(match conn.ending() {
         Some(error @ Error::Refused { .. }) => error,
+        Some(Error::Tls { trouble, reason, .. }) => hub.no_tls(trouble, reason),
         Some(error) => hub.unreachable_because(reason_of(&error)),
         None => hub.unreachable_because("the connection was given up"),
     })

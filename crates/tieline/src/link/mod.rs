@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::conn::{Conn, Greeting, Stage};
 use crate::error::Error;
 use crate::receive::core::Core;
+use crate::trouble::TlsTrouble;
 use dial::Dialer;
 
 /// Whether a client has a connection to its server.
@@ -142,6 +143,10 @@ impl Hub {
         Error::Unreachable { server: self.settings.dialer.name.clone(), reason: reason.into() }
     }
 
+    fn no_tls(&self, trouble: TlsTrouble, reason: String) -> Error {
+        Error::Tls { server: self.settings.dialer.name.clone(), trouble, reason }
+    }
+
     // Receivers
 
     /// Keeps a receiver open on every connection to come.
@@ -212,9 +217,15 @@ impl Hub {
     }
 }
 
-/// Whether trying again at once would end the same way: the server knows this client and doesn't want it.
+/// Whether trying again at once would end the same way: one side knows the other and doesn't want it.
 fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Refused { fault } if !matches!(fault.code, Code::ShuttingDown | Code::Overloaded | Code::TooManyInFlight | Code::Internal))
+    match error {
+        Error::Refused { fault } => {
+            !matches!(fault.code, Code::ShuttingDown | Code::Overloaded | Code::TooManyInFlight | Code::Internal)
+        }
+        Error::Tls { .. } => true,
+        _ => false,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
