@@ -6,6 +6,7 @@ mod channel;
 mod cli;
 mod demo;
 mod exit;
+mod files;
 mod generate;
 mod nearest;
 mod reach;

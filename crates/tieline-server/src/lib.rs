@@ -46,7 +46,7 @@ pub use connection::LINGERING_MAX;
 pub use listener::Listener;
 pub use server::{RunError, Server, Status, Watch};
 pub use stop::Stop;
-pub use tls::{Tls, TlsConfig, TlsError, TlsPart};
+pub use tls::{TLS_MOST, Tls, TlsConfig, TlsError, TlsPart};
 
 pub use tieline_broker::{ADMISSION, Counts};
 pub use tieline_protocol::limits::ServerLimits;

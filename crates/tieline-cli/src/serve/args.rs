@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) check: bool,
 
-    /// Allow addresses that other machines reach, though there is no TLS and there are no tokens
+    /// Allow addresses that other machines reach, though TLS or tokens are missing
     #[arg(long)]
     pub(super) insecure: bool,
 }

@@ -1,22 +1,32 @@
 //! `tieline serve --check`: every setting with its value and where it comes from, and the memory it adds up to.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tieline_protocol::limits::REFUSALS_MAX;
-use tieline_server::{ADMISSION, Config};
+use tieline_server::{ADMISSION, Config, TLS_MOST};
 
 use super::settings::Settings;
 use crate::units::{Size, Span};
 use tieline::Address;
 
 /// The explanation, in lines.
-pub(super) fn explain(addresses: &[Address], config: &Config, file: &Settings, flags: &ArgMatches) -> String {
+pub(super) fn explain(
+    addresses: &[Address],
+    config: &Config,
+    settings: &Settings,
+    file: &Settings,
+    flags: &ArgMatches,
+) -> String {
     let limits = &config.limits;
     let listen = addresses.iter().map(Address::to_string).collect::<Vec<_>>().join(" ");
     let rows = [
         ("listen", listen, !file.listen.is_empty()),
+        ("tls-cert", path(settings.tls_cert.as_ref()), file.tls_cert.is_some()),
+        ("tls-key", path(settings.tls_key.as_ref()), file.tls_key.is_some()),
+        ("tls-client-ca", path(settings.tls_client_ca.as_ref()), file.tls_client_ca.is_some()),
         ("memory", Size(config.memory).to_string(), file.memory.is_some()),
         ("channel-places", config.channel_places.to_string(), file.channel_places.is_some()),
         ("connections", config.connections.to_string(), file.connections.is_some()),
@@ -32,8 +42,12 @@ pub(super) fn explain(addresses: &[Address], config: &Config, file: &Settings, f
     for (key, value, in_file) in rows {
         let _ = writeln!(text, "  {key:<15} {value:<24} {}", origin(key, in_file, flags));
     }
-    text.push_str(&memory(config));
+    text.push_str(&memory(config, settings.tls_cert.is_some()));
     text
+}
+
+fn path(path: Option<&PathBuf>) -> String {
+    path.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
 }
 
 /// Where a setting comes from.
@@ -47,9 +61,10 @@ fn origin(key: &str, in_file: bool, flags: &ArgMatches) -> &'static str {
 }
 
 /// What the limits add up to, in the worst case.
-fn memory(config: &Config) -> String {
+fn memory(config: &Config, is_tls: bool) -> String {
     let bodies = config.memory.saturating_mul(2);
-    let each = REFUSALS_MAX as u64 + u64::from(config.limits.payload);
+    let tls = if is_tls { TLS_MOST } else { 0 };
+    let each = REFUSALS_MAX as u64 + u64::from(config.limits.payload) + tls;
     let connections = each.saturating_mul(config.connections as u64);
     let mut text = String::from("memory, if everybody does the worst at once\n");
     let mut row = |bytes: u64, words: String| {
@@ -65,7 +80,12 @@ fn memory(config: &Config) -> String {
     );
     row(
         connections,
-        format!("{} connections: {} each, for a frame on its way and refusals", config.connections, Size(each)),
+        format!(
+            "{} connections: {} each, for a frame on its way, refusals{}",
+            config.connections,
+            Size(each),
+            if is_tls { " and TLS" } else { "" }
+        ),
     );
     row(bodies.saturating_add(connections), "in all".to_owned());
     text

@@ -1,4 +1,4 @@
-//! Opening what `serve` listens on: TCP on loopback, Unix sockets, and what is left of one.
+//! Opening what `serve` listens on: TCP with and without TLS, Unix sockets, and what is left of one.
 //!
 //! A server that is told to end frees its addresses at once and may take long to finish what runs; the next one needn't
 //! wait for that, only for the addresses.
@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tieline::Address;
+use tieline_server::{Listener, Tls};
 use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
 use tokio::time::{Instant, sleep};
 
+use super::protection::Protection;
 use crate::exit::{self, Failure};
 use crate::terminal::say;
 use crate::units::Span;
@@ -24,19 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Whether addresses that other machines reach are allowed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Exposure {
-    /// Only this machine.
-    Loopback,
-    /// Whoever reaches the port, without TLS or tokens.
-    Anybody,
-}
-
 /// A place that is listened on.
 pub(super) struct Place {
     /// The socket, for the server.
-    pub(super) listener: tieline_server::Listener,
+    pub(super) listener: Listener,
     /// The address, as a client writes it.
     pub(super) shown: Address,
     /// The file of a Unix socket, to be removed at the end.
@@ -45,31 +38,49 @@ pub(super) struct Place {
 
 /// Opens every address. Host names are looked up; a name of several addresses is listened on at all of them.
 ///
+/// With `tls`, all but Unix sockets speak it.
+///
 /// # Errors
-/// If an address is for others too and that isn't allowed, or can't be listened on.
-pub(super) async fn open(addresses: &[Address], exposure: Exposure) -> Result<Vec<Place>, Failure> {
+/// If an address is for others too and that isn't allowed, can't be listened on, or wants TLS and there is none.
+pub(super) async fn open(
+    addresses: &[Address],
+    protection: Protection,
+    tls: Option<&Tls>,
+) -> Result<Vec<Place>, Failure> {
     let mut places = Vec::new();
     for address in addresses {
         let opened = match address {
             Address::Unix(path) => vec![unix(path).await?],
-            Address::Tcp { host, port } => tcp(address, host, *port, exposure).await?,
+            Address::Tls { .. } if tls.is_none() => {
+                return Err(Failure::new(exit::CONFIG, format!("{address} needs a certificate and its private key"))
+                    .line("give them:  tieline serve --tls-cert FILE --tls-key FILE")
+                    .line("make some for development:  tieline cert dev"));
+            }
+            Address::Tcp { host, port } | Address::Tls { host, port } => {
+                tcp(address, (host, *port), protection, tls).await?
+            }
         };
         places.extend(opened);
     }
     Ok(places)
 }
 
-async fn tcp(address: &Address, host: &str, port: u16, exposure: Exposure) -> Result<Vec<Place>, Failure> {
-    let found: Vec<_> = lookup_host((host, port)).await.map_err(|error| cannot_listen(address, &error))?.collect();
-    if let Some(public) = found.iter().find(|found| exposure == Exposure::Loopback && !found.ip().is_loopback()) {
+async fn tcp(
+    address: &Address,
+    place: (&str, u16),
+    protection: Protection,
+    tls: Option<&Tls>,
+) -> Result<Vec<Place>, Failure> {
+    let found: Vec<_> = lookup_host(place).await.map_err(|error| cannot_listen(address, &error))?.collect();
+    if let Some(public) = found.iter().find(|found| !protection.is_for_networks() && !found.ip().is_loopback()) {
         return Err(Failure::new(exit::CONFIG, format!("{} can be reached from other machines", public.ip()))
-            .line("There is no TLS and there are no tokens yet: whoever reaches it could send and receive.")
+            .line(format!("There would be {}.", protection.lack().unwrap_or_default()))
             .line("If that is meant:  tieline serve --insecure --listen ADDR"));
     }
     let mut places = Vec::new();
     let mut absent = None;
     for found in found {
-        match patiently(address, || bind_tcp(found)).await {
+        match patiently(address, || bind_tcp(found, tls)).await {
             Ok(place) => places.push(place),
             // `localhost` also means ::1 on machines that have no IPv6; one of the addresses is enough.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => absent = Some(error),
@@ -82,11 +93,15 @@ async fn tcp(address: &Address, host: &str, port: u16, exposure: Exposure) -> Re
     }
 }
 
-async fn bind_tcp(address: SocketAddr) -> io::Result<Place> {
+async fn bind_tcp(address: SocketAddr, tls: Option<&Tls>) -> io::Result<Place> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    let shown = Address::Tcp { host: bound.ip().to_string(), port: bound.port() };
-    Ok(Place { listener: listener.into(), shown, file: None })
+    let (host, port) = (bound.ip().to_string(), bound.port());
+    let (listener, shown) = match tls {
+        Some(tls) => (Listener::tls(listener, tls.clone()), Address::Tls { host, port }),
+        None => (listener.into(), Address::Tcp { host, port }),
+    };
+    Ok(Place { listener, shown, file: None })
 }
 
 async fn unix(path: &Path) -> Result<Place, Failure> {
@@ -186,7 +201,7 @@ mod tests {
 
     #[tokio::test]
     async fn port_0_shows_the_real_port() {
-        let places = open(&[local(0)], Exposure::Loopback).await.unwrap();
+        let places = open(&[local(0)], Protection::default(), None).await.unwrap();
         assert_eq!(places.len(), 1);
         assert!(!places[0].shown.to_string().ends_with(":0"));
     }
@@ -194,10 +209,25 @@ mod tests {
     #[tokio::test]
     async fn a_public_address_is_refused_unless_it_is_said_to_be_meant() {
         let public = Address::Tcp { host: "0.0.0.0".into(), port: 0 };
-        let failure = open(std::slice::from_ref(&public), Exposure::Loopback).await.err().unwrap();
+        let failure = open(std::slice::from_ref(&public), Protection::default(), None).await.err().unwrap();
         assert_eq!(failure.status, exit::CONFIG);
-        assert!(failure.words.contains("--insecure"), "{failure}");
-        assert_eq!(open(&[public], Exposure::Anybody).await.unwrap().len(), 1);
+        assert!(failure.words.contains("--insecure") && failure.words.contains("no TLS, no tokens"), "{failure}");
+        for (tls, tokens, lacks) in [(true, false, "no tokens:"), (false, true, "no TLS:")] {
+            let half = Protection { tls, tokens, insecure: false };
+            let failure = open(std::slice::from_ref(&public), half, None).await.err().unwrap();
+            assert!(failure.words.contains(lacks), "{failure}");
+        }
+        let both = Protection { tls: true, tokens: true, insecure: false };
+        assert_eq!(open(std::slice::from_ref(&public), both, None).await.unwrap().len(), 1);
+        let meant = Protection { insecure: true, ..Protection::default() };
+        assert_eq!(open(&[public], meant, None).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_address_of_tls_without_a_certificate_is_refused_with_the_command_that_makes_one() {
+        let address = [Address::Tls { host: "127.0.0.1".into(), port: 0 }];
+        let failure = open(&address, Protection::default(), None).await.err().unwrap();
+        assert!(failure.words.contains("tieline cert dev"), "{failure}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -206,8 +236,8 @@ mod tests {
         let path = folder.path().join("bus");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let address = [Address::Unix(path.clone())];
-        let places = open(&address, Exposure::Loopback).await.unwrap();
-        let failure = open(&address, Exposure::Loopback).await.err().unwrap();
+        let places = open(&address, Protection::default(), None).await.unwrap();
+        let failure = open(&address, Protection::default(), None).await.err().unwrap();
         assert!(failure.words.contains("another server"), "{failure}");
         drop(places);
         assert!(!path.exists(), "the socket's file is removed at the end");
@@ -217,9 +247,9 @@ mod tests {
     async fn an_address_that_comes_free_while_it_is_waited_for_is_taken() {
         let folder = tempfile::tempdir().unwrap();
         for address in [local(0), Address::Unix(folder.path().join("bus"))] {
-            let mut old = open(std::slice::from_ref(&address), Exposure::Loopback).await.unwrap();
+            let mut old = open(std::slice::from_ref(&address), Protection::default(), None).await.unwrap();
             let address = [old[0].shown.clone()];
-            let mut opening = Box::pin(open(&address, Exposure::Loopback));
+            let mut opening = Box::pin(open(&address, Protection::default(), None));
             let look = std::future::poll_fn(|cx| std::task::Poll::Ready(opening.as_mut().poll(cx).is_pending()));
             assert!(look.await, "it is in use");
             drop(old.pop());
@@ -230,7 +260,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_no_socket_is_never_removed() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let failure = open(&[Address::Unix(file.path().into())], Exposure::Loopback).await.err().unwrap();
+        let failure = open(&[Address::Unix(file.path().into())], Protection::default(), None).await.err().unwrap();
         assert!(failure.words.contains("no socket"), "{failure}");
         assert!(file.path().exists());
     }
@@ -239,9 +269,9 @@ mod tests {
     async fn a_successor_keeps_its_socket_when_the_first_server_ends() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bus");
-        let first = open(&[Address::Unix(path.clone())], Exposure::Loopback).await.unwrap();
+        let first = open(&[Address::Unix(path.clone())], Protection::default(), None).await.unwrap();
         fs::remove_file(&path).unwrap();
-        let _second = open(&[Address::Unix(path.clone())], Exposure::Loopback).await.unwrap();
+        let _second = open(&[Address::Unix(path.clone())], Protection::default(), None).await.unwrap();
         drop(first);
         assert!(path.exists());
     }

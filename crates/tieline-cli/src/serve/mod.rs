@@ -1,7 +1,9 @@
 //! `tieline serve`: the server as a process of its own.
 //!
 //! [`settings`] are what flags, environment and [`file`] may say; [`config`] makes the server's configuration of
-//! them and [`check`] explains it; [`listen`] opens the sockets, [`descriptors`] sees to it that there may be enough. The serving itself is the crate `tieline-server`.
+//! them and [`check`] explains it; [`tls`] reads certificates, and [`reload`] reads them again on SIGHUP; [`listen`] opens
+//! the sockets that [`protection`] allows, [`descriptors`] sees to it that there may be enough. The serving itself is the
+//! crate `tieline-server`.
 
 mod args;
 mod check;
@@ -9,17 +11,23 @@ mod config;
 mod descriptors;
 mod file;
 mod listen;
+mod protection;
+mod reload;
 mod settings;
 mod strangers;
+mod tls;
 
 use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 
 use clap::ArgMatches;
 use tieline_server::Stop;
 
 pub(crate) use self::args::Args;
-use self::listen::{Exposure, Place, SocketFile};
+use self::listen::{Place, SocketFile};
+use self::protection::Protection;
+use self::reload::Reload;
 use crate::exit::{self, Failure};
 use crate::signals::EndSignals;
 use crate::terminal::say;
@@ -37,32 +45,41 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     let settings = args.settings.or(file.clone());
     let addresses = config::addresses(&settings);
     let config = config::config(&settings)?;
+    let tls = tls::start(&settings)?;
     if args.check {
-        say(check::explain(&addresses, &config, &file, flags).trim_end());
+        say(check::explain(&addresses, &config, &settings, &file, flags).trim_end());
         return Ok(());
     }
-    let exposure = if args.insecure { Exposure::Anybody } else { Exposure::Loopback };
+    let protection = Protection { tls: tls.is_some(), tokens: false, insecure: args.insecure };
     // Before the sockets: a socket's file must not be left behind by a signal that comes early.
-    let mut signals = EndSignals::listen().map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
+    let internal = |error: io::Error| Failure::new(exit::INTERNAL, error.to_string());
+    let mut signals = EndSignals::listen().map_err(internal)?;
+    let hangups = reload::listen().map_err(internal)?;
     if let Some(note) = descriptors::raise_limit(config.connections) {
         say(format!("tieline: {note}"));
     }
     let places = tokio::select! {
-        places = listen::open(&addresses, exposure) => places?,
+        places = listen::open(&addresses, protection, tls.as_ref().map(|(_, tls)| tls)) => places?,
         // An address was waited for.
         () = signals.next() => return Ok(()),
     };
-    say(banner(&places, exposure).trim_end());
-    serve(places, config, signals).await
+    say(banner(&places, protection).trim_end());
+    serve(places, config, Reload { tls }.at_each(hangups), signals).await
 }
 
-async fn serve(places: Vec<Place>, config: tieline_server::Config, signals: EndSignals) -> Result<(), Failure> {
+async fn serve(
+    places: Vec<Place>,
+    config: tieline_server::Config,
+    reloading: impl Future<Output = ()>,
+    signals: EndSignals,
+) -> Result<(), Failure> {
     let stop = Stop::new();
     let (listeners, files): (Vec<_>, Vec<_>) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
     let drain = config.drain;
     tokio::select! {
         biased;
         never = stop_on_signals(signals, files, stop.clone(), drain) => match never {},
+        () = reloading => Ok(()),
         ended = tieline_server::run(listeners, config, stop) => {
             ended.map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))
         }
@@ -87,16 +104,17 @@ async fn stop_on_signals(
 }
 
 /// What is said once all addresses are open.
-fn banner(places: &[Place], exposure: Exposure) -> String {
+fn banner(places: &[Place], protection: Protection) -> String {
     let mut lines = vec![format!("tieline {}", env!("CARGO_PKG_VERSION"))];
     for place in places {
         lines.push(format!("  bus        {}", place.shown));
     }
-    lines.push(match exposure {
-        Exposure::Loopback => "  note       loopback only, no tokens".to_owned(),
-        Exposure::Anybody => {
-            "  note       no TLS, no tokens: whoever reaches an address may send and receive".to_owned()
-        }
-    });
+    let note = match protection.lack() {
+        None => "for networks: TLS, and tokens",
+        Some(lack) if protection.insecure => lack,
+        Some(_) if protection.tokens => "loopback only, with tokens",
+        Some(_) => "loopback only, no tokens",
+    };
+    lines.push(format!("  note       {note}"));
     lines.join("\n")
 }

@@ -1,5 +1,7 @@
 //! What `serve` can be told, by flag, by environment and by file: one list for all three.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use crate::units::{Size, Span};
@@ -10,11 +12,23 @@ use tieline::Address;
 #[derive(clap::Args, Deserialize, Clone, Default, PartialEq, Eq, Debug)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Settings {
-    /// Where to listen: tcp://HOST:PORT, HOST:PORT or unix:PATH; may be repeated; port 0 takes a free one
-    /// [default: tcp://127.0.0.1:7070]
+    /// Where to listen: tcp://HOST:PORT, HOST:PORT, tls://HOST:PORT or unix:PATH; may be repeated; port 0 takes a free
+    /// one. With --tls-cert, all but Unix sockets speak TLS [default: tcp://127.0.0.1:7070]
     #[arg(long, value_name = "ADDR", env = "TIELINE_LISTEN", value_delimiter = ',')]
     #[serde(default, deserialize_with = "addresses")]
     pub(crate) listen: Vec<Address>,
+
+    /// Speak TLS, and show this certificate (PEM: the certificate, then what links it to its authority)
+    #[arg(long, value_name = "FILE", env = "TIELINE_TLS_CERT")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", env = "TIELINE_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Let in only clients whose certificate one of these authorities has signed (PEM)
+    #[arg(long, value_name = "FILE", env = "TIELINE_TLS_CLIENT_CA")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
 
     /// Memory for bodies on their way, in all; what would exceed it is refused or made slow
     #[arg(long, value_name = "SIZE", env = "TIELINE_MEMORY")]
@@ -62,6 +76,9 @@ impl Settings {
     pub(crate) fn or(self, next: Self) -> Self {
         Self {
             listen: if self.listen.is_empty() { next.listen } else { self.listen },
+            tls_cert: self.tls_cert.or(next.tls_cert),
+            tls_key: self.tls_key.or(next.tls_key),
+            tls_client_ca: self.tls_client_ca.or(next.tls_client_ca),
             memory: self.memory.or(next.memory),
             channel_places: self.channel_places.or(next.channel_places),
             connections: self.connections.or(next.connections),

@@ -25,7 +25,19 @@ pub(super) fn notes(present: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// Variables that other commands read.
-const ELSEWHERE: &[&str] = &["SERVER", "CONNECT_TIMEOUT", "LOG", "CHANNEL", "REQUEST_ID", "REMAINING_MS", "PORT"];
+const ELSEWHERE: &[&str] = &[
+    "SERVER",
+    "SERVER_NAME",
+    "CA",
+    "CERT",
+    "KEY",
+    "CONNECT_TIMEOUT",
+    "LOG",
+    "CHANNEL",
+    "REQUEST_ID",
+    "REMAINING_MS",
+    "PORT",
+];
 
 #[cfg(test)]
 mod tests {

@@ -16,8 +16,15 @@ mod thrift;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tieline_protocol::limits::{HANDSHAKE_MAX, TLS_QUEUE};
+
 pub use config::{TlsConfig, TlsError, TlsPart};
 pub(crate) use handshake::{Encrypted, Failed, shake};
+
+/// What TLS may hold for one connection at worst, in bytes: 32 KiB that come in a handshake or a record and a piece of
+/// one, 16 KiB decrypted and not yet read, 16 KiB encrypted and not yet taken by the socket, and about 8 KiB of state. An
+/// idle connection has the state and little else.
+pub const TLS_MOST: u64 = (HANDSHAKE_MAX + 16 * 1024 + TLS_QUEUE + 8 * 1024) as u64;
 
 /// A cheap handle on the TLS settings of listeners, which can be replaced while they serve.
 ///
