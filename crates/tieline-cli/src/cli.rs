@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{channel, demo, generate, receive, send, serve};
+use crate::{cert, channel, demo, generate, receive, send, serve};
 
 /// A message bus for requests: streams each request to exactly one free receiver, and its response back.
 #[derive(Parser, Debug)]
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Send(send::Args),
     /// Answer requests with a program: stdin the request's body, stdout the response
     Receive(receive::Args),
+    /// Make certificates for TLS
+    Cert(cert::Args),
     /// Print the id of a channel
     Channel(channel::Args),
     /// See it work: a server, receivers and senders in one process, everything checked
@@ -42,7 +44,7 @@ Exit status:
    74  the output can't be written
    75  never handed out (wait or time-out passed in the queue, channel full, overloaded, shutting down): safe to send again
    76  protocol error
-   77  not authorized
+   77  not authorized: the token, or over TLS the certificate of either side
    78  configuration
   124  deadline passed after the request was handed out";
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod cert;
 mod channel;
 mod cli;
 mod demo;
@@ -70,6 +71,7 @@ fn run(cli: Cli, flags: &ArgMatches) -> Result<(), Failure> {
         // the end of its parent.
         Command::Receive(args) => block_on(&mut Builder::new_current_thread(), receive::run(args)),
         Command::Demo(args) => block_on(&mut Builder::new_multi_thread(), demo::run(args)),
+        Command::Cert(args) => cert::run(&args),
         Command::Channel(args) => channel::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

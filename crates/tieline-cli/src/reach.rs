@@ -1,23 +1,39 @@
 //! Where the server is, and how long to try for it: what `send` and `receive` have in common.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use tieline::{Client, Outcome, Status};
+use tieline::{Address, Client, Code, Outcome, Status, TlsOptions, TlsTrouble};
 use tokio::sync::watch;
-
-use tieline::Address;
 
 use crate::address;
 use crate::exit::{self, Failure, Started};
+use crate::files;
 use crate::terminal::say;
 use crate::units::Span;
 
 /// The flags that say where the server is.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Reach {
-    /// Where the server is: tcp://HOST:PORT, HOST:PORT or unix:PATH
+    /// Where the server is: tcp://HOST:PORT, HOST:PORT, tls://HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR", env = "TIELINE_SERVER", default_value = address::DEFAULT)]
     pub(crate) server: Address,
+
+    /// Over tls://, trust the authorities in this file (PEM) instead of those of the system
+    #[arg(long, value_name = "FILE", env = "TIELINE_CA")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// Show this certificate (PEM) to a server that asks for one
+    #[arg(long, value_name = "FILE", env = "TIELINE_CERT", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", env = "TIELINE_KEY", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Expect this name in the server's certificate, not the host of --server
+    #[arg(long, value_name = "NAME", env = "TIELINE_SERVER_NAME")]
+    pub(crate) server_name: Option<String>,
 
     /// Give up when the server was out of reach for so long [default: keep trying]
     #[arg(long, value_name = "DURATION", env = "TIELINE_CONNECT_TIMEOUT")]
@@ -31,20 +47,46 @@ impl Reach {
     /// A client for that server; it connects when it is first used.
     ///
     /// # Errors
-    /// If the address can't be one.
+    /// If the address can't be one, or a file of TLS can't be used.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::builder()
+        let mut builder = Client::builder()
             .server(self.server.to_string())
             .agent(concat!("tieline-cli/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.connect_timeout.map(|span| span.0))
-            .build()
-            .map_err(|error| Failure::new(exit::USAGE, error.to_string()))
+            .connect_timeout(self.connect_timeout.map(|span| span.0));
+        if let Some(tls) = self.tls() {
+            builder = builder.tls(tls);
+        }
+        builder.build().map_err(|error| match error {
+            tieline::Error::TlsOptions { .. } => Failure::new(exit::CONFIG, error.to_string()),
+            error => Failure::new(exit::USAGE, error.to_string()),
+        })
+    }
+
+    /// What is said of TLS, if anything is.
+    fn tls(&self) -> Option<TlsOptions> {
+        if let Some(warning) = self.key.as_deref().and_then(files::open_to_others) {
+            say(format!("tieline: {warning}"));
+        }
+        let mut is_said = false;
+        let mut options = TlsOptions::new();
+        if let Some(ca) = &self.ca {
+            (is_said, options) = (true, options.authority_file(ca));
+        }
+        if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
+            (is_said, options) = (true, options.identity_files(cert, key));
+        }
+        if let Some(name) = &self.server_name {
+            (is_said, options) = (true, options.server_name(name));
+        }
+        is_said.then_some(options)
     }
 
     /// What is said of an error that is about no request.
     pub(crate) fn failure(&self, error: &tieline::Error) -> Failure {
-        if let tieline::Error::Unreachable { reason, .. } = error {
-            return self.unreachable(reason, "");
+        match error {
+            tieline::Error::Unreachable { reason, .. } => return self.unreachable(reason, ""),
+            tieline::Error::Tls { trouble, reason, .. } => return self.no_tls(*trouble, reason, ""),
+            _ => {}
         }
         let started = if error.outcome() == Outcome::Unstarted { Started::No } else { Started::Maybe };
         Failure::new(exit::status_of(error.code(), started), error.to_string())
@@ -54,6 +96,18 @@ impl Reach {
     pub(crate) fn unreachable(&self, reason: &str, safety: &str) -> Failure {
         Failure::new(exit::UNAVAILABLE, format!("{} is out of reach: {reason}.{safety}", self.server))
             .line("start one:  tieline serve")
+    }
+
+    /// What is said when no connection over TLS comes about; `safety` follows on the same line.
+    pub(crate) fn no_tls(&self, trouble: TlsTrouble, reason: &str, safety: &str) -> Failure {
+        let words = format!("no connection over TLS to {}: {reason}.{safety}", self.server);
+        let failure = Failure::new(exit::status_of(Code::Unauthorized, Started::No), words);
+        match trouble {
+            TlsTrouble::UnknownAuthority => failure.line("trust its authority:  --ca FILE"),
+            TlsTrouble::WrongName => failure.line("if that is the right server all the same:  --server-name NAME"),
+            TlsTrouble::ClientCertificate => failure.line("show a certificate:  --cert FILE --key FILE"),
+            _ => failure,
+        }
     }
 
     /// Says so once if the server isn't reached soon. Returns when it is.

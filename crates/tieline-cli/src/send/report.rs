@@ -25,6 +25,9 @@ impl Failed<'_> {
             Error::Unreachable { reason, .. } => {
                 return self.args.reach.unreachable(reason, &format!(" {}", self.safety(outcome)));
             }
+            Error::Tls { trouble, reason, .. } => {
+                return self.args.reach.no_tls(*trouble, reason, &format!(" {}", self.safety(outcome)));
+            }
             Error::Body { source, .. } => {
                 let failure = Failure::new(exit::NO_INPUT, format!("the input can't be read: {source}"));
                 return self.with_end(failure, outcome);

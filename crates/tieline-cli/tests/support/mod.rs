@@ -293,8 +293,17 @@ pub(crate) fn lives(process: u32) -> bool {
 
 /// The most memory that a process used, in bytes.
 pub(crate) fn peak_memory(process: u32) -> u64 {
+    memory(process, "VmHWM:")
+}
+
+/// The memory that a process uses, in bytes.
+pub(crate) fn resident_memory(process: u32) -> u64 {
+    memory(process, "VmRSS:")
+}
+
+fn memory(process: u32, name: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("the system tells");
+    let line = status.lines().find(|line| line.starts_with(name)).expect("the system tells");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
 }
 
