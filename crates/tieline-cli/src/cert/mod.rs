@@ -69,8 +69,9 @@ fn told(dir: &Path, hosts: &[String], clients: &[String], made: &[Made]) -> Stri
     let file = |name: &str| quoted(&dir.join(name));
     let mut lines =
         vec![format!("certificates for development, for {}, good for {} days:", hosts.join(", "), make::DAYS)];
+    let width = made.iter().map(|made| file(&made.name).len()).max().unwrap_or(0);
     for Made { name, about, .. } in made {
-        lines.push(format!("  {:<24} {about}", file(name)));
+        lines.push(format!("  {:<width$}  {about}", file(name)));
     }
     lines.push("The authority's own key was not kept: nobody can sign more with it.".to_owned());
     lines.push(String::new());
