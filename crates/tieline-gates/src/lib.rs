@@ -9,6 +9,7 @@
 //! | [`gates`] | the gates, by name |
 //! | [`row`] | a row of the table, the table, and the same in JSON |
 //! | [`process`] | the server as a process: its memory, its CPU time, its wake-ups, its descriptors |
+//! | [`certs`] | certificates for servers that speak TLS |
 //! | [`raw`] | a client that speaks in single frames, cheap by the ten thousand, right or wrong |
 //! | [`bystander`] | an honest client with the library, and how long its requests take |
 //! | [`crowd`] | attackers of every class, and the honest clients among them |
@@ -18,6 +19,7 @@
 
 pub mod bystander;
 pub mod cases;
+pub mod certs;
 pub mod crowd;
 pub mod gates;
 pub mod process;

@@ -54,7 +54,7 @@ impl ServerProcess {
         let address = loop {
             let Some(line) = lines.next() else { bail!("the server ended before it listened") };
             let line = line?;
-            if let Some(address) = line.split("tcp://").nth(1) {
+            if let Some((_, address)) = line.split_once("tcp://").or_else(|| line.split_once("tls://")) {
                 break address.trim().parse()?;
             }
         };
@@ -113,7 +113,7 @@ fn number(text: &str, name: &str) -> u64 {
 }
 
 /// The command `tieline`: what `TIELINE_BINARY` names, or what lies beside this program.
-fn binary() -> anyhow::Result<PathBuf> {
+pub(crate) fn binary() -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("TIELINE_BINARY") {
         return Ok(path.into());
     }

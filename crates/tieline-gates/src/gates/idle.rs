@@ -1,9 +1,11 @@
 //! User-space memory of an idle connection: the server's memory with thousands of them, less that without, by their
 //! number.
 
+use tieline::{Client, TlsOptions};
 use tieline_protocol::ChannelId;
 
 use super::Effort;
+use crate::certs::Certs;
 use crate::process::ServerProcess;
 use crate::raw::RawClient;
 use crate::row::{Row, Verdict};
@@ -59,9 +61,32 @@ pub(super) async fn run(effort: Effort) -> anyhow::Result<Vec<Row>> {
                 .figure("connections", count),
         );
     }
+    let count = effort.of(2000);
+    let bytes = measure_tls(count).await?;
     rows.push(
         Row::new("the same, with TLS", "RabbitMQ (MQTT) 19.6 KiB", "≤ 16 KiB")
-            .measured("there is no TLS yet", Verdict::Elsewhere),
+            .measured(format!("{} (of {count})", size(bytes)), Verdict::of(bytes <= 16384.0))
+            .figure("bytes", bytes)
+            .figure("connections", count),
     );
     Ok(rows)
+}
+
+/// The same over TLS, with clients of the library.
+async fn measure_tls(count: usize) -> anyhow::Result<f64> {
+    let certs = Certs::make()?;
+    let flags = certs.flags()?;
+    let server = ServerProcess::start(&flags.each_ref().map(String::as_str))?;
+    let mut clients = Vec::new();
+    let mut before = 0;
+    for at in 0..count + 50 {
+        if at == 50 {
+            before = server.read()?.memory;
+        }
+        let options = TlsOptions::new().authority_file(certs.authority());
+        let client = Client::builder().server(format!("tls://{}", server.address)).tls(options);
+        clients.push(client.connect().await?);
+    }
+    let after = server.read()?.memory;
+    Ok(after.saturating_sub(before) as f64 / count as f64)
 }
