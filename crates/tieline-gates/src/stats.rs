@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 /// The percentile of the samples, by nearest rank; nothing of nothing. `percent` is from 0 to 100.
+#[expect(clippy::cast_sign_loss, reason = "a percentage and a length aren't negative")]
 pub fn percentile(samples: &[Duration], percent: f64) -> Duration {
     let mut sorted = samples.to_vec();
     sorted.sort_unstable();

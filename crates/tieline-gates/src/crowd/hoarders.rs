@@ -48,7 +48,7 @@ async fn slow_hello(server: SocketAddr) -> anyhow::Result<()> {
 async fn almost_whole(server: SocketAddr) -> anyhow::Result<()> {
     let mut client = RawClient::greet(server).await?;
     let id = client.exchange(ChannelId::of_name(CHANNEL));
-    let frame = start(Kind::StartRequest, id, Flags::FINAL, &[7; 65_534]).to_bytes();
+    let frame = start(Kind::StartRequest, id, Flags::FINAL, &vec![7; 65_534]).to_bytes();
     client.stream.write_all(&frame[..frame.len() - 1]).await?;
     keep(client).await;
     Ok(())

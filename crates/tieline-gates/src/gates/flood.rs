@@ -108,7 +108,7 @@ struct Reader {
 impl Reader {
     /// Takes in what has come; whether the server has ended the connection.
     fn drain(&mut self, stream: &mut TcpStream, tally: &Tally) -> bool {
-        let mut bytes = [0; 65_536];
+        let mut bytes = vec![0; 65_536];
         loop {
             match stream.read(&mut bytes) {
                 Ok(0) => return true,
