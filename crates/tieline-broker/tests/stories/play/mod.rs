@@ -134,7 +134,9 @@ impl Play {
                 self.look();
                 if let Some(id) = target.filter(|id| !self.clients[client].knows(*id)) {
                     let before = self.world.core.counts();
-                    self.world.send(meddler, client::meddle(id, how));
+                    let frame = client::meddle(id, how);
+                    self.world.send(meddler, frame.clone());
+                    self.world.impersonate(meddler, &frame);
                     assert_eq!(self.world.core.counts(), before, "a stranger's frame changes nothing");
                 }
             }
