@@ -23,7 +23,7 @@ impl FromStr for Span {
         if rest.is_empty() {
             return Err(wrong());
         }
-        let mut total = Duration::ZERO;
+        let mut total: u64 = 0;
         while !rest.is_empty() {
             let (number, unit, behind) = split_amount(rest).ok_or_else(wrong)?;
             let ms: u64 = match unit {
@@ -34,11 +34,10 @@ impl FromStr for Span {
                 "d" => 86_400_000,
                 _ => return Err(wrong()),
             };
-            let part = number.checked_mul(ms).map(Duration::from_millis);
-            total = part.and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
+            total = number.checked_mul(ms).and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
             rest = behind;
         }
-        Ok(Self(total))
+        Ok(Self(Duration::from_millis(total)))
     }
 }
 
@@ -148,11 +147,24 @@ mod tests {
         }
         assert_eq!("1m 30s".parse::<Span>().unwrap().0, Duration::from_secs(90));
         assert_eq!("0s".parse::<Span>().unwrap().to_string(), "0s");
+        let longest = format!("{}ms", u64::MAX).parse::<Span>().unwrap();
+        assert_eq!(longest.to_string().parse(), Ok(longest));
     }
 
     #[test]
     fn a_duration_without_a_unit_or_with_an_unknown_one_is_refused() {
-        for bad in ["", "30", "s", "1.5s", "-1s", "1y", "1s x", "99999999999999999999s", "999999999999999999d"] {
+        for bad in [
+            "",
+            "30",
+            "s",
+            "1.5s",
+            "-1s",
+            "1y",
+            "1s x",
+            "99999999999999999999s",
+            "999999999999999999d",
+            "18446744073709551615ms1ms",
+        ] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
     }

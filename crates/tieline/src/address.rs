@@ -66,8 +66,8 @@ impl FromStr for Address {
         if host.is_empty() {
             return Err(wrong("the host is missing"));
         }
-        if host.contains(['/', '@']) {
-            return Err(wrong("a host's name has no '/' and no '@'"));
+        if host.contains(['/', '@', '[', ']']) {
+            return Err(wrong("a host's name has no '/', no '@' and no further brackets"));
         }
         let host = host.to_owned();
         Ok(if is_tls { Self::Tls { host, port } } else { Self::Tcp { host, port } })
@@ -79,7 +79,11 @@ impl fmt::Display for Address {
         let (scheme, host, port) = match self {
             Self::Tcp { host, port } => ("tcp", host, port),
             Self::Tls { host, port } => ("tls", host, port),
-            Self::Unix(path) => return write!(f, "unix:{}", path.display()),
+            Self::Unix(path) => {
+                // Two slashes at the front would be read as those of `unix:///path`.
+                let doubled = path.as_os_str().as_encoded_bytes().starts_with(b"//");
+                return write!(f, "unix:{}{}", if doubled { "//" } else { "" }, path.display());
+            }
         };
         if host.contains(':') { write!(f, "{scheme}://[{host}]:{port}") } else { write!(f, "{scheme}://{host}:{port}") }
     }
@@ -105,6 +109,14 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_written_is_read_as_the_same() {
+        for text in ["unix:////bus", "unix://bus", "unix://///bus", "[::1]:0", "a:1/"] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string().parse::<Address>().unwrap(), address, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_address_is_told_why() {
         for (text, reason) in [
             ("", "the port is missing"),
@@ -116,6 +128,8 @@ mod tests {
             ("http://host:80", "the scheme is not known"),
             ("tls://host", "the port is missing"),
             ("me@host:1", "no '@'"),
+            ("[[::1]]:1", "no further brackets"),
+            ("host]:1", "no further brackets"),
             ("host:70700", "0 to 65535"),
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();
