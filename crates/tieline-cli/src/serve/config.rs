@@ -29,7 +29,7 @@ pub(super) fn addresses(settings: &Settings) -> Vec<Address> {
 ///
 /// # Errors
 /// If a setting is outside of what the protocol allows.
-pub(super) fn config(settings: &Settings) -> Result<Config, Failure> {
+pub(crate) fn config(settings: &Settings) -> Result<Config, Failure> {
     let mut config = Config::default();
     let limits = &mut config.limits;
     if let Some(payload) = settings.payload {

@@ -20,7 +20,7 @@ pub(super) fn read(path: &Path) -> Result<Settings, Failure> {
 }
 
 /// Reads the file's text; an error begins with the number of its line.
-fn parse(text: &str) -> Result<Settings, String> {
+pub(crate) fn parse(text: &str) -> Result<Settings, String> {
     toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
         let line = text[..span.start].lines().count().max(1)

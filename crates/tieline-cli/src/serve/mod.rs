@@ -7,13 +7,13 @@
 
 mod args;
 mod check;
-mod config;
+pub(crate) mod config;
 mod descriptors;
-mod file;
+pub(crate) mod file;
 mod listen;
 mod protection;
 mod reload;
-mod settings;
+pub(crate) mod settings;
 mod strangers;
 mod tls;
 
