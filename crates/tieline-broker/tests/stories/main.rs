@@ -14,6 +14,7 @@ mod idempotent;
 mod memory;
 mod old_faults;
 mod ownership;
+#[allow(dead_code, reason = "the fuzz target of the core plays hostile clients in it too")]
 mod play;
 mod random;
 mod receives;

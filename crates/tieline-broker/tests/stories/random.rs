@@ -85,7 +85,9 @@ fn whatever_clients_do_the_invariants_hold_and_nothing_is_left() {
     let cases = config.cases;
     let result = TestRunner::new(config).run(&runs, |(ops, admissions, race, healed)| {
         let mut play = Play::new(admissions * ADMISSION, race);
-        ops.iter().for_each(|op| play.run(op));
+        for op in &ops {
+            play.run(op);
+        }
         for (what, times) in play.end(healed) {
             *seen.borrow_mut().entry(what).or_default() += times;
         }

@@ -241,7 +241,8 @@ impl Client {
             }
             1 => {
                 let (id, sending) = self.send(pick)?;
-                chunk(Request, id, sending.body.sent() as usize + 1, "gap")
+                let offset = sending.body.sent() + 1;
+                chunk(Request, id, offset as usize, piece(id, conn, offset, 3))
             }
             2 => {
                 let (id, sending) = self.send(pick)?;
@@ -250,7 +251,8 @@ impl Client {
             3 => {
                 let (id, taking) = self.take(pick)?;
                 let id = (taking.response.is_none()).then_some(id)?;
-                chunk(Response, id, 0, "no start")
+                // To a hostile client, which has started it unawares, this may be no fault.
+                chunk(Response, id, 0, piece(id, conn, 0, 8))
             }
             4 => {
                 let (id, _) = self.take(pick)?;
