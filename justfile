@@ -23,6 +23,18 @@ kill-soak SECONDS="60":
 mutants *NAMES:
     cargo run -p tieline-mutants -- {{NAMES}}
 
+# One fuzz target for so many seconds: header, stream, metadata, outbox, core, configuration, sessions.
+fuzz TARGET SECONDS="60":
+    scripts/fuzz {{TARGET}} {{SECONDS}}
+
+# Every fuzz target for so many seconds.
+fuzz-all SECONDS="60":
+    scripts/fuzz all {{SECONDS}}
+
+# Takes what fuzzing found anew into the committed corpus, as few inputs as reach it all.
+fuzz-keep TARGET:
+    scripts/fuzz keep {{TARGET}}
+
 # Rewrites what is printed from the code: the tables in docs/protocol.md, the golden vectors.
 bless:
     TIELINE_BLESS=1 cargo test -p tieline-protocol

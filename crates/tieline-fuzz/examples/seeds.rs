@@ -19,6 +19,8 @@ fn main() -> std::io::Result<()> {
         ("metadata", metadata(&vectors)),
         ("outbox", outbox()),
         ("core", core()),
+        ("configuration", configuration()),
+        ("sessions", sessions()),
     ] {
         let corpus = root.join("../../fuzz/corpus").join(target);
         fs::create_dir_all(&corpus)?;
@@ -164,6 +166,7 @@ fn core() -> Seeds {
     const OVERRUN: Act = [18, 0, 0, 0, 0, 0];
     const GAP: Act = [18, 0, 0, 1, 0, 0];
     const MEDDLE: Act = [19, 3, 0, 0, 5, 0];
+    const MEDDLE_WITH_CANCEL: Act = [19, 3, 0, 0, 2, 0];
     const KILL_SENDER: Act = [20, 0, 0, 0, 0, 0];
     const KILL_RECEIVER: Act = [20, 1, 0, 0, 0, 0];
     const KILL_SILENTLY: Act = [0x94, 1, 0, 0, 0, 0];
@@ -204,12 +207,61 @@ fn core() -> Seeds {
         &[READY, ASK, SETTLE, OVERRUN, SETTLE, READY, ASK, SETTLE, GAP, SETTLE],
         &[READY, ASK_WHOLE, STALL, ASK_WHOLE, WITHDRAW, CLAIM, CANCEL, SETTLE],
         &[READY, ASK, SETTLE, MEDDLE, SETTLE, ANSWER, SETTLE],
+        &[READY, ASK, SETTLE, MEDDLE_WITH_CANCEL, SETTLE, ANSWER, SETTLE],
         &[READY, ASK, SETTLE, LEAVE, SETTLE, ANSWER, SETTLE],
         &[READY, ASK, ASK_WHOLE, SETTLE, DRAIN, SETTLE, ANSWER, SETTLE],
         &[ASK, ASK, ASK, ASK, ASK, ASK, READY, MORE, MORE, SETTLE, ANSWER, ANSWER, SETTLE],
         &[READY, ASK, SETTLE, RAW, SETTLE, ANSWER, SETTLE],
         &[READY, ASK, SETTLE, FAIL, SETTLE],
+        &[READY, ASK, CANCEL, SETTLE],
+        &[READY, ASK_SOON, LATER, SETTLE, ASK_TWICE, SETTLE, [18, 0, 0, 1, 0, 0], SETTLE],
     ];
     let worlds: [[u8; 4]; 4] = [[0xff, 0, 0, 0], [0xff, 0x83, 1, 0], [0, 0, 0, 0], [1, 0x99, 0, 0]];
     stories.iter().flat_map(|story| worlds.map(|world| [&world[..], &story.concat()].concat())).collect()
+}
+
+/// Files, right and wrong, and values as their tests have them.
+fn configuration() -> Seeds {
+    let texts = [
+        "listen = ['127.0.0.1:0', 'unix:a']\nmemory = '64MiB'\nchannel-places = 7\ndrain = '5s'\n",
+        "listen = '127.0.0.1:0'",
+        "listen = [\"tcp://[::1]:7070\", \"unix:/run/tieline.sock\"]\nconnections = 100\n",
+        "# first\nmemory = '1MiB'\nchanel-places = 3\n",
+        "xyzzy = 1",
+        "\n\nmemory = 'much'\n",
+        "drain = 5\n",
+        "memory = \n",
+        "memory = 1048576\npayload = '64KiB'\nwindow = '1MiB'\ndeadline = '24h'\nping = '15s'\n",
+        "requests = 16384\nreceives = 1024\nconnections = 0\n",
+        "listen = []\n",
+        "[listen]\na = 1\n",
+        "ping = \"\u{e4}\"\n",
+        "250ms\n30s\n5m\n1h30m\n2d\n0s\n1m 30s",
+        "1.5s\n-1s\n1y\n1s x\n99999999999999999999s\n999999999999999999d",
+        "512\n64KiB\n3 GiB\n2MB\n20000000TiB\n1.5MiB",
+        "tcp://127.0.0.1:7070\nlocalhost:1\ntcp://[::1]:7070/\nunix:/run/tieline.sock\nunix:///run/tieline.sock",
+        ":7070\nhost:http\n::1:7070\nunix:\nhttp://host:80\ntls://host:1\nme@host:1\nhost:70700",
+        "",
+        "listen = 'a:1'\nlisten = 'b:2'\n",
+    ];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+/// Every plan of the programs without anybody meddling; then each way to meddle on each stream.
+fn sessions() -> Seeds {
+    let mut seeds = Seeds::new();
+    for answer in 0..7 {
+        for manner in 0..6 {
+            let pieces = (answer + manner) % 4;
+            seeds.push(vec![0, manner, [1, 5, 6, 7][usize::from(pieces)], 100, pieces, manner, answer, 0]);
+        }
+    }
+    for stream in [1, 2, 4, 8] {
+        for what in 0..20 {
+            let plan = [stream, 1, 5, 200, what % 3, 0, [0, 3][usize::from(what) % 2], 0];
+            let acts = [2 + what % 5, what, 8 + what * 3, 0x41 + what];
+            seeds.push([&plan[..], &acts].concat());
+        }
+    }
+    seeds
 }

@@ -7,6 +7,8 @@
 //! | [`metadata`] | metadata, and the payloads that are made of it |
 //! | [`outbox`] | what a connection writes, and in which order |
 //! | [`core`] | the routing core with four clients, some hostile, and an observer |
+//! | [`configuration`] | the file of `tieline serve`, addresses, sizes and durations |
+//! | [`sessions`] | clients of the library and a server, with somebody meddling between them |
 //! | `input` | how bytes become decisions |
 //! | `world`, `play` | what the stories of `tieline-broker` are played in; the very same files |
 //!
@@ -24,10 +26,12 @@ mod play;
 #[path = "../../tieline-broker/tests/stories/world/mod.rs"]
 mod world;
 
+pub mod configuration;
 pub mod core;
 pub mod header;
 pub mod metadata;
 pub mod outbox;
+pub mod sessions;
 pub mod stream;
 
 /// A target: its name, which is that of its corpus and of its shell, and what it does with bytes.
@@ -40,4 +44,6 @@ pub const TARGETS: &[Target] = &[
     ("metadata", metadata::run),
     ("outbox", outbox::run),
     ("core", core::run),
+    ("configuration", configuration::run),
+    ("sessions", sessions::run),
 ];

@@ -53,6 +53,8 @@ corpora! {
     corpus_of_metadata "metadata",
     corpus_of_outbox "outbox",
     corpus_of_core "core",
+    corpus_of_configuration "configuration",
+    corpus_of_sessions "sessions",
 }
 
 /// Plays that never get to an answer prove nothing: the corpus must have reached every end.
