@@ -92,11 +92,12 @@ impl Door {
                 let Ok(courtesy) = Arc::clone(&self.courtesies).try_acquire_owned() else { return };
                 let (door, since) = (self.clone(), self.hub.clock.now());
                 self.tracker.spawn(async move {
-                    match door.shake(stream, config, since).await {
-                        Ok(stream) => connection::turn_away(stream, violation, Arc::clone(&door.hub)).await,
+                    let shaken = door.shake(stream, config, since).await;
+                    drop(courtesy);
+                    match shaken {
+                        Ok(stream) => connection::turn_away(stream, violation, door.hub).await,
                         Err(failed) => failed.part(door.hub).await,
                     }
-                    drop(courtesy);
                 })
             }
         };

@@ -1,6 +1,6 @@
 //! Authorities and certificates for tests, made anew each time.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::crypto::ring;
@@ -14,6 +14,12 @@ pub struct Pair {
     pub chain: String,
     pub key: String,
 }
+
+/// What every server and every client of this process use that have no reason to differ.
+pub static USUAL: LazyLock<(TlsConfig, Arc<ClientConfig>)> = LazyLock::new(|| {
+    let authority = Authority::new();
+    (authority.config(), authority.trusting(None, &["tieline/1"]))
+});
 
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 

@@ -1,6 +1,7 @@
 //! A server on a free port, and a client that speaks in single frames, right or wrong.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod certs;
 pub mod wire;
 
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use tieline_protocol::id::CHANNEL_NAMESPACE;
 use tieline_protocol::{
     ChannelId, ClientId, Decoder, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, Role, StartPayload,
 };
-use tieline_server::{Config, Listener, Server, Status, Stop, Watch};
+use tieline_server::{Config, Listener, Server, Status, Stop, Tls, Watch};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
@@ -31,6 +32,8 @@ pub struct TestServer {
     task: JoinHandle<()>,
     /// Where the Unix socket is.
     folder: tempfile::TempDir,
+    /// Where it speaks TLS.
+    tls: SocketAddr,
 }
 
 impl TestServer {
@@ -41,23 +44,26 @@ impl TestServer {
     pub async fn with(config: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        Self::on(listener.into(), address, config)
+        Self::on(listener.into(), address, config).await
     }
 
     /// On a listener that is bound to this address.
-    pub fn on(listener: Listener, address: SocketAddr, config: Config) -> Self {
+    pub async fn on(listener: Listener, address: SocketAddr, config: Config) -> Self {
         let stop = Stop::new();
         let folder = tempfile::tempdir().unwrap();
         let unix = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
+        let encrypted = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tls = encrypted.local_addr().unwrap();
+        let encrypted = Listener::tls(encrypted, Tls::new(certs::USUAL.0.clone()));
         let server = Server::new(config, stop.clone()).unwrap();
         let watch = server.watch();
-        let task = tokio::spawn(server.run(vec![listener, unix.into()]));
-        Self { address, stop, watch, task, folder }
+        let task = tokio::spawn(server.run(vec![listener, unix.into(), encrypted]));
+        Self { address, stop, watch, task, folder, tls }
     }
 
     /// The server's address, by each transport.
-    pub fn doors(&self) -> [Door; 2] {
-        [self.address.into(), Door::Unix(self.folder.path().join(SOCKET))]
+    pub fn doors(&self) -> [Door; 3] {
+        [self.address.into(), Door::Unix(self.folder.path().join(SOCKET)), Door::Tls(self.tls)]
     }
 
     pub async fn client(&self, id: u128) -> RawClient {
@@ -152,6 +158,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawClient<S> {
 
     pub async fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
+        // TLS may hold the last of it, where the socket was full.
+        self.stream.flush().await.unwrap();
     }
 
     /// The next frame; `None` at the end of the stream.

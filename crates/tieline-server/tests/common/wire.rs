@@ -1,20 +1,27 @@
-//! A connection over TCP or over a Unix socket, so that the same test can be played on both.
+//! A connection over TCP, over a Unix socket or over TLS, so that the same test can be played on all of them.
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::certs::USUAL;
 
 /// Where a server can be reached.
 #[derive(Clone, Debug)]
 pub enum Door {
     Tcp(SocketAddr),
     Unix(PathBuf),
+    Tls(SocketAddr),
 }
 
 impl From<SocketAddr> for Door {
@@ -29,6 +36,7 @@ impl Door {
         match self {
             Self::Tcp(_) => "tcp",
             Self::Unix(_) => "unix",
+            Self::Tls(_) => "tls",
         }
     }
 
@@ -40,6 +48,13 @@ impl Door {
                 Wire::Tcp(stream)
             }
             Self::Unix(path) => Wire::Unix(UnixStream::connect(path).await?),
+            Self::Tls(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                let name = ServerName::try_from("localhost").expect("a name");
+                let connector = TlsConnector::from(Arc::clone(&USUAL.1));
+                Wire::Tls(Box::new(connector.connect(name, stream).await?))
+            }
         })
     }
 }
@@ -49,6 +64,7 @@ impl Door {
 pub enum Wire {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl AsFd for Wire {
@@ -56,6 +72,7 @@ impl AsFd for Wire {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_fd(),
         }
     }
 }
@@ -65,6 +82,7 @@ impl AsyncRead for Wire {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -74,6 +92,7 @@ impl AsyncWrite for Wire {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -81,6 +100,7 @@ impl AsyncWrite for Wire {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
             Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -88,6 +108,7 @@ impl AsyncWrite for Wire {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

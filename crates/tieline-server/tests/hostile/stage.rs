@@ -71,7 +71,10 @@ impl Case {
     }
 }
 
-/// Plays all cases, each over TCP and over a Unix socket, and names those that failed. The class of the cases is the
+/// By what each case is played, in the order of the server's doors.
+const TRANSPORTS: [&str; 3] = ["tcp", "unix", "tls"];
+
+/// Plays all cases, each over TCP, over a Unix socket and over TLS, and names those that failed. The class of the cases is the
 /// file that this is called from.
 #[track_caller]
 pub fn play(cases: Vec<Case>) -> impl Future<Output = ()> {
@@ -88,15 +91,15 @@ async fn play_class(class: &'static str, cases: Vec<Case>) {
     let mut failed = Vec::new();
     for case in cases {
         let case = Arc::new(case);
-        for transport in 0..2 {
+        for (transport, by) in TRANSPORTS.iter().enumerate() {
             let played = tokio::spawn(play_one(Arc::clone(&case), transport)).await;
             let Ok(figures) = played else {
-                let name = format!("{} ({})", case.name, ["tcp", "unix"][transport]);
+                let name = format!("{} ({by})", case.name);
                 eprintln!("^^^ in the case {name}");
                 failed.push(name);
                 continue;
             };
-            figures.write(class, &case.name, ["tcp", "unix"][transport]);
+            figures.write(class, &case.name, by);
         }
     }
     assert!(failed.is_empty(), "{} of {all} cases failed: {failed:#?}", failed.len());

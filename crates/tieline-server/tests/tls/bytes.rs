@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsConnector;
 
-use crate::certs::Authority;
+use crate::common::certs::Authority;
 use crate::common::{RawClient, body, channel, of, start};
 use crate::world::{ALPN, Client, World, exchange, greet};
 
@@ -29,7 +29,7 @@ async fn the_last_bytes_for_a_slow_reader_leave_by_themselves() {
     // No ping comes to push them.
     settings.liveness.ping_after = Duration::from_hours(1);
     settings.liveness.silence_max = Duration::from_hours(2);
-    let world = World::on(listener, authority, config, settings);
+    let world = World::on(listener, authority, config, settings).await;
     let mut receiver = world.client(1).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();

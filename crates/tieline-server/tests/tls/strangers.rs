@@ -8,8 +8,8 @@ use tieline_server::Config;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::certs::Authority;
 use crate::common::RawClient;
+use crate::common::certs::Authority;
 use crate::world::{ALPN, World, alert, greet, shaken};
 
 /// All that comes until the end of the stream.

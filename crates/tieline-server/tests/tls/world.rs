@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::certs::Authority;
+use crate::common::certs::Authority;
 use crate::common::{RawClient, TestServer, body, channel, start};
 
 pub const ALPN: &str = "tieline/1";
@@ -37,13 +37,13 @@ impl World {
 
     pub async fn made(authority: Authority, config: TlsConfig, settings: Config) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::on(listener, authority, config, settings)
+        Self::on(listener, authority, config, settings).await
     }
 
-    pub fn on(listener: TcpListener, authority: Authority, config: TlsConfig, settings: Config) -> Self {
+    pub async fn on(listener: TcpListener, authority: Authority, config: TlsConfig, settings: Config) -> Self {
         let address = listener.local_addr().unwrap();
         let tls = Tls::new(config);
-        let server = TestServer::on(Listener::tls(listener, tls.clone()), address, settings);
+        let server = TestServer::on(Listener::tls(listener, tls.clone()), address, settings).await;
         Self { authority, tls, server }
     }
 
