@@ -5,6 +5,7 @@ mod support;
 
 mod certs;
 mod idle;
+mod logs;
 mod reload;
 mod trust;
 
