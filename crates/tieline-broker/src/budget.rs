@@ -6,12 +6,14 @@
 //! The counters are shared by the shards of a server, hence atomic; each stands alone, so the order of operations
 //! on different ones doesn't matter.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
 use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::Charge;
+
+use crate::principal::Principal;
 
 /// What admitting one exchange reserves, in bytes: both initial windows and its overhead.
 pub const ADMISSION: u64 = 2 * INITIAL_WINDOW + EXCHANGE_OVERHEAD;
@@ -94,6 +96,8 @@ pub(crate) enum Purpose {
 #[derive(Debug)]
 pub struct Account {
     budget: Arc<Budget>,
+    /// Who has this connection, if that is known.
+    principal: OnceLock<Arc<Principal>>,
     /// Bytes, by [`Purpose`].
     held: [AtomicU64; 2],
     /// Requests that it opened and that aren't over.
@@ -116,6 +120,7 @@ impl Account {
     pub fn new(budget: Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             budget,
+            principal: OnceLock::new(),
             held: [AtomicU64::new(0), AtomicU64::new(0)],
             opened: AtomicU64::new(0),
             receives: AtomicU64::new(0),
@@ -125,6 +130,15 @@ impl Account {
             strikes: AtomicU64::new(0),
             late_total: AtomicU64::new(0),
         })
+    }
+
+    /// Says who has this connection; once, before it opens anything.
+    pub fn belongs_to(&self, principal: Arc<Principal>) {
+        let _ = self.principal.set(principal);
+    }
+
+    pub(crate) fn principal(&self) -> Option<&Arc<Principal>> {
+        self.principal.get()
     }
 
     /// Bytes that it holds of the budget.

@@ -41,7 +41,7 @@ pub(crate) struct Conn<P> {
 /// [`Core::receive`], [`Core::end_connection`], [`Core::disconnect`], [`Core::progressed`], [`Core::expire`].
 ///
 /// # Commands
-/// [`Core::drain`], [`Core::feed_hungry`].
+/// [`Core::refuse_start`], [`Core::drain`], [`Core::feed_hungry`].
 ///
 /// # Outputs
 /// Frames in outboxes; [`Core::take_touched`] says whose writers have something to do, [`Core::next_expiry`] when to

@@ -9,6 +9,7 @@ use tieline_protocol::{ExchangeId, Metadata, Time};
 
 use crate::budget::Reservation;
 use crate::port::ConnKey;
+use crate::principal::Place;
 use crate::turns::Ticket;
 
 /// Names an exchange in the core's arena.
@@ -107,6 +108,8 @@ pub(crate) struct Exchange {
     pub(crate) response_granted: u64,
 
     pub(crate) admission: Option<Reservation>,
+    /// Held until it is over, if its opener has a principal.
+    pub(crate) _place: Option<Place>,
 }
 
 impl Exchange {

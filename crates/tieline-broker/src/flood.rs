@@ -1,10 +1,10 @@
 //! A bound on the rate of what costs the server work and the peer none: refused starts, early cancels, late frames,
 //! pings. Whoever exceeds it is closed.
 
-use std::time::Duration;
-
 use tieline_protocol::Time;
 use tieline_protocol::mutant::{Mutant, planted};
+
+use crate::meter::{Meter, Rate};
 
 /// How many strikes a connection may collect at once.
 pub const FLOOD_BURST: u64 = 10_000;
@@ -13,29 +13,35 @@ pub const FLOOD_BURST: u64 = 10_000;
 /// below what would be felt: a strike costs the server a few microseconds.
 pub const FLOOD_RATE: u64 = 2_000;
 
-/// A bucket that strikes fill and time empties.
-#[derive(Clone, Debug, Default)]
+/// The strikes of one connection.
+#[derive(Clone, Debug)]
 pub struct FloodMeter {
-    level: u64,
-    emptied: Time,
+    rate: Rate,
+    meter: Meter,
+}
+
+impl Default for FloodMeter {
+    fn default() -> Self {
+        Self::new(Rate { per_second: FLOOD_RATE, burst: FLOOD_BURST })
+    }
 }
 
 impl FloodMeter {
+    /// A meter that allows this many strikes.
+    pub const fn new(rate: Rate) -> Self {
+        Self { rate, meter: Meter::EMPTY }
+    }
+
     /// Adds strikes; whether the peer has gone too far.
     pub fn strike(&mut self, strikes: u64, now: Time) -> bool {
-        let elapsed = now.since(self.emptied);
-        let forgiven = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).saturating_mul(FLOOD_RATE) / 1000;
-        if forgiven > 0 {
-            self.level = self.level.saturating_sub(forgiven);
-            self.emptied = self.emptied + Duration::from_millis(forgiven.saturating_mul(1000) / FLOOD_RATE);
-        }
-        self.level = self.level.saturating_add(strikes);
-        self.level > FLOOD_BURST && !planted(Mutant::FloodNeverStrikes)
+        self.meter.add(self.rate, strikes, now) > self.rate.burst && !planted(Mutant::FloodNeverStrikes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn at(ms: u64) -> Time {

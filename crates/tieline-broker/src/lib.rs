@@ -8,7 +8,8 @@
 //! | `granting` | credit is passed on as far as memory can be reserved |
 //! | `ending` | all the ways in which an exchange ends |
 //! | `exchange`, `channel`, `turns` | what there is: requests, channels and receives, queues in turn |
-//! | `budget`, `flood` | memory that was promised; a bound on what costs the server and not the peer |
+//! | `budget`, `principal` | memory that was promised; the requests of one who has several connections |
+//! | `flood`, `meter` | a bound on what costs the server and not the peer; how rates are measured |
 //! | `port`, `config` | the connections' outboxes as the core sees them; what can be set |
 //! | `check` | the invariants as formulas that run |
 //!
@@ -27,8 +28,10 @@ mod exchange;
 mod flood;
 mod granting;
 mod keyed;
+mod meter;
 mod opening;
 mod port;
+mod principal;
 mod receiving;
 mod requesting;
 mod responding;
@@ -38,5 +41,7 @@ pub use budget::{ADMISSION, Account, Budget, Reservation, SHARE_MIN};
 pub use config::{CHANNEL_PLACES_DEFAULT, CoreConfig};
 pub use core::{Core, Counts};
 pub use flood::{FLOOD_BURST, FLOOD_RATE, FloodMeter};
+pub use meter::{Meter, Rate};
 pub use opening::PLACES_MIN;
 pub use port::{ConnKey, Port};
+pub use principal::Principal;

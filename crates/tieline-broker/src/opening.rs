@@ -18,6 +18,7 @@ use crate::budget::{ADMISSION, Purpose};
 use crate::core::Core;
 use crate::exchange::{Exchange, Grant, Kept, Slot, Stage};
 use crate::port::{ConnKey, Port};
+use crate::principal::Principal;
 
 /// Places of a channel that any connection may hold, however few are free.
 pub const PLACES_MIN: usize = 64;
@@ -26,6 +27,19 @@ pub const PLACES_MIN: usize = 64;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl<P: Port> Core<P> {
+    /// Refuses a start+REQUEST or a start+RECEIVE for a reason of the driver's, whatever there is on the channel.
+    ///
+    /// # Errors
+    /// If the connection must die of the frame, as it would have without the driver's reason.
+    pub fn refuse_start(&mut self, conn: ConnKey, frame: &Frame, fault: &Fault) -> Result<(), Violation> {
+        if frame.kind == Kind::StartReceive {
+            return self.refuse_receive(conn, frame, fault);
+        }
+        StartPayload::split(&frame.payload)?;
+        self.refuse_request(conn, frame.header.exchange_id(), fault);
+        Ok(())
+    }
+
     pub(crate) fn open_request(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
         let start = StartPayload::split(&frame.payload)?;
         match self.admit(now, conn, frame, start) {
@@ -59,6 +73,11 @@ impl<P: Port> Core<P> {
         let Some(admission) = account.reserve(ADMISSION, Purpose::Admission) else {
             return Err(later(Fault::new(Code::Overloaded)));
         };
+        let place = account.principal().map(Principal::enter).transpose().map_err(|open| {
+            let message =
+                format!("{open} requests are in flight on all connections of this client, as many as it may have");
+            Fault::because(Code::TooManyInFlight, message)
+        })?;
 
         let closed = frame.has(Flags::FINAL);
         if closed {
@@ -93,6 +112,7 @@ impl<P: Port> Core<P> {
             response_grant: Grant::default(),
             response_granted: 0,
             admission: Some(admission),
+            _place: place,
         };
         x.timer = x.due();
         let timer = x.timer;

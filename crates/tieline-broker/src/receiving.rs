@@ -34,26 +34,36 @@ impl<P: Port> Core<P> {
             },
             Effect::Late => self.late(conn, frame),
             Effect::FailExchange | Effect::FailConnection => {
-                return Err(Violation::invalid(
-                    "a connection has at most one receive on a channel: withdraw the open one first",
-                ));
+                return Err(second_receive());
             }
         }
         Ok(())
     }
 
+    /// Answers a start+RECEIVE with a reason of the driver's.
+    pub(crate) fn refuse_receive(&mut self, conn: ConnKey, frame: &Frame, fault: &Fault) -> Result<(), Violation> {
+        let channel = frame.header.channel;
+        if self.conns.get(&conn).is_some_and(|conn| conn.receives.contains_key(&channel)) {
+            return Err(second_receive());
+        }
+        receive_payload(frame)?;
+        self.answer_with(conn, channel, fault);
+        Ok(())
+    }
+
+    fn answer_with(&mut self, conn: ConnKey, channel: ChannelId, fault: &Fault) {
+        let header = Kind::ErrorReceive.header().channel(channel);
+        if let Some(account) = self.account(conn) {
+            account.strike();
+        }
+        self.refuse(conn, Frame::new(Kind::ErrorReceive, header, fault.encode()));
+    }
+
     fn open_receive(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
         let channel = frame.header.channel;
-        let start = StartPayload::split(&frame.payload)?;
-        if !start.body.is_empty() {
-            return Err(Violation::invalid("start+RECEIVE has metadata and no body"));
-        }
+        let start = receive_payload(frame)?;
         if let Err(fault) = self.may_receive(conn, channel, &start) {
-            let header = Kind::ErrorReceive.header().channel(channel);
-            if let Some(account) = self.account(conn) {
-                account.strike();
-            }
-            self.refuse(conn, Frame::new(Kind::ErrorReceive, header, fault.encode()));
+            self.answer_with(conn, channel, &fault);
             return Ok(());
         }
         self.receives_opened += 1;
@@ -160,4 +170,13 @@ impl<P: Port> Core<P> {
             self.close_receive(conn, channel);
         }
     }
+}
+
+fn second_receive() -> Violation {
+    Violation::invalid("a connection has at most one receive on a channel: withdraw the open one first")
+}
+
+fn receive_payload(frame: &Frame) -> Result<StartPayload, Violation> {
+    let start = StartPayload::split(&frame.payload)?;
+    if start.body.is_empty() { Ok(start) } else { Err(Violation::invalid("start+RECEIVE has metadata and no body")) }
 }

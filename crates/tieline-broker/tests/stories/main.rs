@@ -16,6 +16,7 @@ mod old_faults;
 mod ownership;
 #[allow(dead_code, reason = "the fuzz target of the core plays hostile clients in it too")]
 mod play;
+mod policy;
 mod random;
 mod receives;
 mod world;
