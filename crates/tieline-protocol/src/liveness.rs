@@ -105,6 +105,12 @@ impl Liveness {
         }
     }
 
+    /// This side didn't read, of its own will: silence and slowness were its own.
+    pub fn excuse(&mut self, now: Time) {
+        self.heard = now;
+        self.frame_since = self.frame_since.map(|_| (now, FRAME_PACE));
+    }
+
     /// Whether a frame has begun and isn't complete; to be said after each read.
     pub fn frame(&mut self, now: Time, is_within: bool) {
         if !is_within {

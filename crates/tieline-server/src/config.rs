@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use thiserror::Error;
-use tieline_broker::{ADMISSION, CHANNEL_PLACES_DEFAULT};
+use tieline_broker::{ADMISSION, CHANNEL_PLACES_DEFAULT, Rate};
 use tieline_protocol::limits::{INITIAL_WINDOW, PAYLOAD_MAX, PAYLOAD_MIN, PING_AFTER, ServerLimits, WINDOW_MAX};
 use tieline_protocol::liveness::LivenessLimits;
+
+use crate::access::{Access, WRONG_TOKENS_DEFAULT};
 
 /// Memory that may be promised, by default, in bytes. It is a bound on promises, not what a server uses: a request
 /// that waits is charged 36 KiB, and takes what really came of it.
@@ -27,6 +29,8 @@ pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
+    /// Who may connect, and what they may do. A clone that is kept can replace it while the server runs.
+    pub access: Access,
     /// What hello tells every client.
     pub limits: ServerLimits,
     /// Bytes that may be promised to requests and windows in all. What doesn't fit is refused as *overloaded* (a
@@ -38,6 +42,8 @@ pub struct Config {
     pub connections: usize,
     /// How long a drain waits for running work before it ends it.
     pub drain: Duration,
+    /// Wrong tokens that one address may bring before it is barred for a while.
+    pub wrong_tokens: Rate,
     /// The clocks of a connection.
     pub liveness: LivenessLimits,
     /// Parts into which channels are divided, each behind a lock of its own; 1 to 64.
@@ -48,11 +54,13 @@ impl Default for Config {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
+            access: Access::open(),
             limits: ServerLimits::default(),
             memory: MEMORY_DEFAULT,
             channel_places: CHANNEL_PLACES_DEFAULT,
             connections: CONNECTIONS_DEFAULT,
             drain: DRAIN_DEFAULT,
+            wrong_tokens: WRONG_TOKENS_DEFAULT,
             liveness: LivenessLimits::default(),
             shards: cores.next_power_of_two().min(16),
         }

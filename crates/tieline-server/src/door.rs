@@ -51,7 +51,7 @@ impl Door {
     fn welcome(&self, accepted: Accepted) {
         let hub = Arc::clone(&self.hub);
         let since = hub.clock.now();
-        let Some(peer) = hub.enter() else {
+        let Some(peer) = hub.enter(accepted.source()) else {
             tracing::warn!(
                 connections = hub.connections(),
                 "a connection was refused: there are as many as there may be"

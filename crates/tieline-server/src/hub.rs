@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts};
 use tieline_protocol::{ChannelId, ClientId, Time};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Source;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::LINGERING_MAX;
@@ -74,13 +76,13 @@ impl Hub {
     }
 
     /// Makes a new connection known; `None` if there are as many as there may be.
-    pub(crate) fn enter(&self) -> Option<Arc<Peer>> {
+    pub(crate) fn enter(&self, source: Source) -> Option<Arc<Peer>> {
         let mut peers = self.peers();
         if peers.len() >= self.config.connections {
             return None;
         }
         let key = ConnKey(self.next_key.fetch_add(1, Ordering::Relaxed));
-        let peer = Peer::new(key, Account::new(Arc::clone(&self.budget)));
+        let peer = Peer::new(key, Account::new(Arc::clone(&self.budget)), source);
         peers.insert(key, Arc::clone(&peer));
         Some(peer)
     }
@@ -149,6 +151,18 @@ impl Hub {
             let now = self.clock.now();
             self.step(index, &mut touched, |core| core.expire(now));
             wake_all(touched);
+        }
+    }
+
+    /// Has every connection look at its rights again, whenever those may have changed. Runs until it is dropped.
+    pub(crate) async fn judge_when_access_changes(&self) {
+        let mut looked = SystemTime::now();
+        loop {
+            looked = self.config.access.changed(looked).await;
+            let peers: Vec<_> = self.peers().values().cloned().collect();
+            for peer in peers {
+                peer.rouse();
+            }
         }
     }
 

@@ -23,7 +23,7 @@
 //! | `connection` | one task a connection: reads, judges, writes, watches the clock |
 //! | `hub` | what connections share: the routing cores behind their locks, the budget, the timers |
 //! | `peer` | a connection as others see it: an outbox, and a writer to wake |
-//! | `access` | who may connect |
+//! | `access` | who may connect, and what they may do |
 //! | `config`, `stop`, `clock` | settings, the stop signal, time |
 //!
 //! What is routed where is decided in `tieline-broker`; this crate carries bytes between sockets and it.
@@ -41,6 +41,10 @@ mod server;
 mod stop;
 mod tls;
 
+pub use access::{
+    Access, BYTES_PER_SECOND_MIN, ChannelPattern, PatternError, TokenDigest, TokenRule, TokensError,
+    WRONG_TOKENS_DEFAULT,
+};
 pub use config::{CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, MEMORY_DEFAULT};
 pub use connection::LINGERING_MAX;
 pub use listener::Listener;
@@ -48,7 +52,7 @@ pub use server::{RunError, Server, Status, Watch};
 pub use stop::Stop;
 pub use tls::{TLS_MOST, Tls, TlsConfig, TlsError, TlsPart};
 
-pub use tieline_broker::{ADMISSION, Counts};
+pub use tieline_broker::{ADMISSION, Counts, Rate};
 pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;
 

@@ -7,6 +7,7 @@ use socket2::SockRef;
 use tieline_protocol::limits::{SILENCE_MAX, TURN};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::access::Source;
 use crate::tls::{Tls, TlsConfig};
 
 /// A bound socket that a server accepts from. Whoever embeds the server binds it, and so knows its address.
@@ -39,6 +40,16 @@ pub(crate) enum Accepted {
     /// With the settings of this moment.
     Tls(TcpStream, TlsConfig),
     Unix(UnixStream),
+}
+
+impl Accepted {
+    /// Where it comes from, as far as failures are counted.
+    pub(crate) fn source(&self) -> Source {
+        match self {
+            Self::Tcp(stream) | Self::Tls(stream, _) => stream.peer_addr().map_or(Source::Unknown, |peer| Source::address(peer.ip())),
+            Self::Unix(stream) => stream.peer_cred().map_or(Source::Unknown, |peer| Source::User(peer.uid())),
+        }
+    }
 }
 
 impl Listener {

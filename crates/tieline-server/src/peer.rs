@@ -9,11 +9,15 @@ use tieline_broker::{Account, ConnKey, Port, Reservation};
 use tieline_protocol::outbox::{Batch, Outbox};
 use tieline_protocol::{Frame, Kind};
 
+use crate::access::Source;
+
 /// See the module. Its lock is held for one short step, never across a wait, and no other lock is taken under it.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) key: ConnKey,
     pub(crate) account: Arc<Account>,
+    /// Where it comes from.
+    pub(crate) source: Source,
     state: Mutex<State>,
     /// News are in the outbox that the writer wasn't woken for yet.
     news: AtomicBool,
@@ -28,6 +32,8 @@ struct State {
     is_greeted: bool,
     /// Of the connection's task, if it waits for something to write.
     waker: Option<Waker>,
+    /// Of the connection's task, whatever it waits for.
+    task: Option<Waker>,
 }
 
 /// The port that the core puts frames into.
@@ -45,11 +51,12 @@ impl Port for PeerPort {
 }
 
 impl Peer {
-    pub(crate) fn new(key: ConnKey, account: Arc<Account>) -> Arc<Self> {
+    pub(crate) fn new(key: ConnKey, account: Arc<Account>, source: Source) -> Arc<Self> {
         Arc::new(Self {
             key,
             account,
-            state: Mutex::new(State { outbox: Outbox::new(), is_greeted: false, waker: None }),
+            source,
+            state: Mutex::new(State { outbox: Outbox::new(), is_greeted: false, waker: None, task: None }),
             news: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
@@ -69,6 +76,14 @@ impl Peer {
         }
     }
 
+    /// Wakes the connection's task, also if its socket takes nothing.
+    pub(crate) fn rouse(&self) {
+        let task = self.lock().task.clone();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
     /// Takes the mark off without waking: for the connection's own task, which looks by itself.
     pub(crate) fn unmark(&self) {
         self.news.store(false, Ordering::Release);
@@ -78,6 +93,9 @@ impl Peer {
     pub(crate) fn claim(&self, batch: &mut Batch, cx: &Context<'_>) {
         let mut state = self.lock();
         state.outbox.claim(batch);
+        if !state.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            state.task = Some(cx.waker().clone());
+        }
         if batch.is_empty() && !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             state.waker = Some(cx.waker().clone());
         }

@@ -100,6 +100,8 @@ impl Server {
             tasks.spawn(async move { hub.run_timer(shard).await });
         }
         let door = Door::new(Arc::clone(&hub), stop.clone(), tracker.clone());
+        let judging = Arc::clone(&hub);
+        tasks.spawn(async move { judging.judge_when_access_changes().await });
         let mut accepting = JoinSet::new();
         for listener in listeners {
             accepting.spawn(door.clone().accept(listener));

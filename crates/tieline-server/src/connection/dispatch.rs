@@ -9,7 +9,6 @@ use tieline_protocol::{ChannelId, Code, Frame, Kind, Metadata, Time, Violation};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Over};
-use crate::access;
 use crate::hub::wake_all;
 use crate::peer::PeerPort;
 
@@ -48,6 +47,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(())
             }
             ToServer::Error(fault) => return Err(Over::GivenUp(fault.code)),
+            ToServer::Receive(frame) | ToServer::FromOpener(frame) if let Some(fault) = self.forbids(&frame) => {
+                self.core(frame.header.channel, |core| core.refuse_start(key, &frame, &fault))
+            }
             ToServer::Receive(frame) => self.core(frame.header.channel, |core| core.receive(now, key, &frame)),
             ToServer::FromOpener(frame) => self.core(frame.header.channel, |core| core.from_opener(now, key, &frame)),
             ToServer::FromReceiver(frame) => {
@@ -89,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn greet(&mut self, hello: &Hello, now: Time) -> Result<(), Over> {
-        access::admit(hello).map_err(|fault| Over::Refused(Violation::new(fault.code, fault.message)))?;
+        let seat = self.admit(hello, now)?;
         let payload = client_payload(&hello.metadata).map_err(Over::Refused)?;
         if !self.hub.take_client(hello.client) {
             return Err(Over::Refused(Violation::new(
@@ -98,6 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             )));
         }
         self.client = Some(hello.client);
+        self.sit(seat);
         self.liveness.hello_came();
         // The timer is set for a hello that doesn't come; from now on it is the usual one.
         self.set_alarm(now);

@@ -7,6 +7,11 @@
 mod buffer;
 mod dispatch;
 mod farewell;
+mod rights;
+mod throttle;
+
+#[cfg(test)]
+mod tests;
 
 pub use farewell::LINGERING_MAX;
 pub(crate) use farewell::{close, turn_away};
@@ -18,7 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tieline_broker::FloodMeter;
 use tieline_protocol::liveness::{Liveness, Pulse};
 use tieline_protocol::outbox::Batch;
@@ -27,8 +32,10 @@ use tieline_protocol::{ClientId, Code, Decoder, Frame, Kind, Role, Time, Violati
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
+use crate::access::Seat;
 use crate::hub::{Hub, Touched};
 use crate::peer::Peer;
+use throttle::Throttle;
 
 /// Bytes that one connection may read before others have their turn.
 const READ_TURN: usize = 256 * 1024;
@@ -100,6 +107,13 @@ struct Connection<S> {
     client: Option<ClientId>,
     /// The shards that know this connection, a bit each.
     joined: u64,
+    /// The connection's place among those of its token, if the server wants tokens.
+    seat: Option<Seat>,
+    /// The state of access by which the connection was judged last.
+    judged: u64,
+    /// Its token may receive less than before: it starts and takes nothing more.
+    is_moving_on: bool,
+    throttle: Throttle,
     touched: Touched,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
@@ -125,6 +139,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             flood: FloodMeter::default(),
             client: None,
             joined: 0,
+            seat: None,
+            judged: 0,
+            is_moving_on: false,
+            throttle: Throttle::new(since),
             touched: Touched::new(),
             timer,
             alarm,
@@ -134,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
         let now = self.hub.clock.now();
-        match self.poll_both(now, cx) {
+        match self.judge_again().and_then(|()| self.poll_both(now, cx)) {
             Ok(()) => {}
             Err(over) => return Poll::Ready(over),
         }
@@ -147,10 +165,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         // A frame that has begun, or bytes that wait, may be due before what the timer was set to. What is due later is
         // left alone: most of it never comes to be.
-        if self.liveness.next_tick() < self.alarm {
+        if self.next_alarm() < self.alarm {
             self.set_alarm(now);
         }
         while self.timer.as_mut().poll(cx).is_ready() {
+            // The timer may have come due since the poll began.
+            let now = self.hub.clock.now();
+            if self.throttle.is_over(now) {
+                self.liveness.excuse(now);
+                cx.waker().wake_by_ref();
+            }
             if let Err(over) = self.tick(now) {
                 return Poll::Ready(over);
             }
@@ -158,6 +182,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Poll::Ready(Err(error)) = self.poll_write(now, cx) {
                 return Poll::Ready(Over::Lost(error.kind()));
             }
+        }
+        // Rights that changed since they were looked at: whoever changed them may have found no waker here yet.
+        if self.is_to_be_judged() {
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
@@ -176,6 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Ready(0) => return Err(Over::Lost(io::ErrorKind::UnexpectedEof)),
                 Poll::Ready(read) => {
                     self.take_in(now)?;
+                    self.meter(now, read);
                     budget = budget.saturating_sub(read);
                 }
             }
@@ -188,9 +217,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_read(&mut self, now: Time, cx: &mut Context<'_>) -> Result<Poll<usize>, io::Error> {
+        if self.throttle.is_on() {
+            buffer::put_away(&mut self.buffer);
+            return Ok(Poll::Pending);
+        }
         let lacks = self.decoder.lacks(&self.buffer);
         buffer::make_room(&mut self.buffer, lacks);
-        match tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.buffer)? {
+        let mut room = (&mut self.buffer).limit(self.seat.as_ref().map_or(usize::MAX, throttle::read_limit));
+        match tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut room)? {
             Poll::Ready(read) => {
                 self.liveness.heard(now, read);
                 Ok(Poll::Ready(read))
@@ -258,14 +292,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.wake_touched();
     }
 
+    /// When to look at the clock next.
+    fn next_alarm(&self) -> Time {
+        let tick = self.liveness.next_tick();
+        self.throttle.until().map_or(tick, |until| until.min(tick))
+    }
+
     fn set_alarm(&mut self, now: Time) {
-        self.alarm = self.liveness.next_tick().max(now);
+        self.alarm = self.next_alarm().max(now);
         self.timer.as_mut().reset(self.hub.clock.instant(self.alarm));
     }
 
     /// Looks at the clock. Called after a read that found nothing.
     fn tick(&mut self, now: Time) -> Result<(), Over> {
         let refuse = |code, message: &'static str| Err(Over::Refused(Violation::new(code, message)));
+        if self.throttle.is_on() {
+            // Nothing is read, so nothing is known of the peer.
+            self.liveness.excuse(now);
+            self.sign(now);
+        }
         match self.liveness.tick(now) {
             Pulse::Fine => Ok(()),
             Pulse::Ping(nonce) => {
@@ -298,6 +343,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.wake_touched();
         self.hub.leave(&self.peer, self.client);
+        self.seat = None;
     }
 }
 

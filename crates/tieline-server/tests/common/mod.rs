@@ -4,7 +4,7 @@
 pub mod certs;
 pub mod wire;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -130,6 +130,11 @@ pub fn channel(name: &str) -> ChannelId {
 }
 
 impl RawClient {
+    /// From another of this machine's own addresses.
+    pub async fn connect_from(source: IpAddr, address: SocketAddr, id: u128) -> Self {
+        Self::connect(Door::From(source, address), id).await
+    }
+
     pub async fn connect(door: impl Into<Door>, id: u128) -> Self {
         Self::over(door.into().knock().await.unwrap(), id)
     }

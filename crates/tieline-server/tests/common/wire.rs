@@ -1,7 +1,7 @@
 //! A connection over TCP, over a Unix socket or over TLS, so that the same test can be played on all of them.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -20,6 +20,8 @@ use super::certs::USUAL;
 #[derive(Clone, Debug)]
 pub enum Door {
     Tcp(SocketAddr),
+    /// Over TCP, from another of this machine's own addresses.
+    From(IpAddr, SocketAddr),
     Unix(PathBuf),
     Tls(SocketAddr),
 }
@@ -34,7 +36,7 @@ impl Door {
     /// What the transport is called.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Tcp(_) => "tcp",
+            Self::Tcp(_) | Self::From(..) => "tcp",
             Self::Unix(_) => "unix",
             Self::Tls(_) => "tls",
         }
@@ -44,6 +46,13 @@ impl Door {
         Ok(match self {
             Self::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Wire::Tcp(stream)
+            }
+            Self::From(source, address) => {
+                let socket = TcpSocket::new_v4()?;
+                socket.bind((*source, 0).into())?;
+                let stream = socket.connect(*address).await?;
                 stream.set_nodelay(true)?;
                 Wire::Tcp(stream)
             }
