@@ -24,7 +24,7 @@ pub const SHARE_MIN: u64 = 64;
 /// All memory that may be promised, and how much is.
 #[derive(Debug)]
 pub struct Budget {
-    total: u64,
+    total: AtomicU64,
     held: AtomicU64,
     /// Cores in which a grant waits for memory; as long as there is one, what is given back is to be reported.
     wanted_by: AtomicU64,
@@ -35,12 +35,24 @@ pub struct Budget {
 impl Budget {
     /// A budget of `total` bytes.
     pub fn new(total: u64) -> Arc<Self> {
-        Arc::new(Self { total, held: AtomicU64::new(0), wanted_by: AtomicU64::new(0), freed: AtomicBool::new(false) })
+        Arc::new(Self {
+            total: AtomicU64::new(total),
+            held: AtomicU64::new(0),
+            wanted_by: AtomicU64::new(0),
+            freed: AtomicBool::new(false),
+        })
     }
 
     /// Bytes that may be promised in all.
-    pub const fn total(&self) -> u64 {
-        self.total
+    pub fn total(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
+
+    /// From now on so many may be promised. What is promised beyond stays so until it is given back.
+    pub fn resize(&self, total: u64) {
+        if total > self.total.swap(total, Relaxed) && self.wanted_by.load(Relaxed) > 0 {
+            self.freed.store(true, Relaxed);
+        }
     }
 
     /// Bytes that are promised.
@@ -50,12 +62,12 @@ impl Budget {
 
     /// Bytes that aren't.
     pub(crate) fn free(&self) -> u64 {
-        self.total.saturating_sub(self.held())
+        self.total().saturating_sub(self.held())
     }
 
     /// Bytes of those that may be promised beyond the initial windows.
     pub(crate) fn grantable(&self) -> u64 {
-        let aside = if planted(Mutant::GrantsTakeLastQuarter) { 0 } else { self.total / 4 };
+        let aside = if planted(Mutant::GrantsTakeLastQuarter) { 0 } else { self.total() / 4 };
         self.free().saturating_sub(aside)
     }
 
@@ -226,7 +238,7 @@ impl Account {
         if bytes > available {
             return None;
         }
-        let total = self.budget.total;
+        let total = self.budget.total();
         let fits = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= total);
         self.budget.held.fetch_update(Relaxed, Relaxed, fits).ok()?;
         self.held[purpose as usize].fetch_add(bytes, Relaxed);
@@ -342,6 +354,23 @@ mod tests {
         drop(held);
         assert!(budget.take_freed());
         assert!(!budget.take_freed(), "once");
+    }
+
+    #[test]
+    fn a_budget_that_shrinks_takes_nothing_back_and_one_that_grows_wakes_who_waits() {
+        let budget = Budget::new(100 * ADMISSION);
+        let account = Account::new(Arc::clone(&budget));
+        let held: Vec<_> = (0..50).map(|_| account.reserve(ADMISSION, Purpose::Admission).unwrap()).collect();
+        budget.resize(10 * ADMISSION);
+        assert_eq!((budget.held(), budget.free()), (50 * ADMISSION, 0));
+        assert!(account.reserve(1, Purpose::Admission).is_none());
+        budget.want(true);
+        budget.take_freed();
+        budget.resize(60 * ADMISSION);
+        assert!(budget.take_freed());
+        assert!(account.reserve(ADMISSION, Purpose::Admission).is_some());
+        drop(held);
+        assert_eq!(budget.held(), 0);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(crate) struct Conn<P> {
 /// [`Core::receive`], [`Core::end_connection`], [`Core::disconnect`], [`Core::progressed`], [`Core::expire`].
 ///
 /// # Commands
-/// [`Core::refuse_start`], [`Core::drain`], [`Core::feed_hungry`].
+/// [`Core::refuse_start`], [`Core::set_channel_places`], [`Core::drain`], [`Core::feed_hungry`].
 ///
 /// # Outputs
 /// Frames in outboxes; [`Core::take_touched`] says whose writers have something to do, [`Core::next_expiry`] when to
@@ -112,6 +112,11 @@ impl<P: Port> Core<P> {
             opened: BTreeSet::new(),
             assigned: BTreeSet::new(),
         });
+    }
+
+    /// From now on so many requests may wait on a channel. Those that wait beyond go on waiting.
+    pub fn set_channel_places(&mut self, places: usize) {
+        self.config.channel_places = places;
     }
 
     /// Takes in a frame of an exchange from the connection whose client id it bears.

@@ -1,13 +1,14 @@
-//! What can be set of a server, with units, reasons and consequences.
+//! The settings of a server. What they limit, and why, stands in [`crate::LIMITS`].
 
 use std::time::Duration;
 
 use thiserror::Error;
-use tieline_broker::{ADMISSION, CHANNEL_PLACES_DEFAULT, Rate};
-use tieline_protocol::limits::{INITIAL_WINDOW, PAYLOAD_MAX, PAYLOAD_MIN, PING_AFTER, ServerLimits, WINDOW_MAX};
+use tieline_broker::{CHANNEL_PLACES_DEFAULT, FLOOD_BURST, FLOOD_RATE, Rate};
+use tieline_protocol::limits::ServerLimits;
 use tieline_protocol::liveness::LivenessLimits;
 
 use crate::access::{Access, WRONG_TOKENS_DEFAULT};
+use crate::limits::LIMITS;
 
 /// Memory that may be promised, by default, in bytes. It is a bound on promises, not what a server uses: a request
 /// that waits is charged 36 KiB, and takes what really came of it.
@@ -44,6 +45,9 @@ pub struct Config {
     pub drain: Duration,
     /// Wrong tokens that one address may bring before it is barred for a while.
     pub wrong_tokens: Rate,
+    /// Frames that cost the server and not the client, of one connection: how many are forgiven in a second, and how
+    /// many may pile up. Beyond, it is told *flood* and closed.
+    pub flood: Rate,
     /// The clocks of a connection.
     pub liveness: LivenessLimits,
     /// Parts into which channels are divided, each behind a lock of its own; 1 to 64.
@@ -61,6 +65,7 @@ impl Default for Config {
             connections: CONNECTIONS_DEFAULT,
             drain: DRAIN_DEFAULT,
             wrong_tokens: WRONG_TOKENS_DEFAULT,
+            flood: Rate { per_second: FLOOD_RATE, burst: FLOOD_BURST },
             liveness: LivenessLimits::default(),
             shards: cores.next_power_of_two().min(16),
         }
@@ -85,26 +90,12 @@ impl Config {
     /// # Errors
     /// Names the first that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let within = |name, value: u64, least: u64, most: u64| {
-            let right = format!("from {least} to {most}");
-            (least..=most).contains(&value).then_some(()).ok_or(ConfigError { name, value: value.to_string(), right })
-        };
-        within("payload", self.limits.payload.into(), PAYLOAD_MIN.into(), PAYLOAD_MAX.into())?;
-        within("window", self.limits.window, INITIAL_WINDOW, WINDOW_MAX)?;
-        within("requests", self.limits.requests, 1, u64::MAX)?;
-        within("receives", self.limits.receives, 1, u64::MAX)?;
-        within("memory", self.memory, 64 * ADMISSION, u64::MAX / 2)?;
-        within("channel-places", self.channel_places as u64, 1, u64::MAX)?;
-        within("connections", self.connections as u64, 1, u64::MAX)?;
-        within("shards", self.shards as u64, 1, 64)?;
-        let ping = u64::try_from(self.limits.ping.as_millis()).unwrap_or(u64::MAX);
-        within("ping (ms)", ping, 1, PING_AFTER.as_millis() as u64)?;
-        if self.limits.deadline.is_zero() || self.limits.deadline.as_millis() > u128::from(u32::MAX) {
-            return Err(ConfigError {
-                name: "deadline",
-                value: format!("{:?}", self.limits.deadline),
-                right: format!("from 1 to {} milliseconds", u32::MAX),
-            });
+        for limit in LIMITS {
+            limit.check(limit.of(self))?;
+        }
+        if !(1..=64).contains(&self.shards) {
+            let right = "from 1 to 64".to_owned();
+            return Err(ConfigError { name: "shards", value: self.shards.to_string(), right });
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ impl Door {
     /// is in the midst of one, so a drain doesn't wait for it.
     async fn shake(&self, stream: TcpStream, config: TlsConfig, since: Time) -> Result<Encrypted, Failed> {
         let from = stream.peer_addr().ok();
-        let deadline = self.hub.clock.instant(since + self.hub.config.liveness.hello_within);
+        let deadline = self.hub.clock.instant(since + self.hub.config().liveness.hello_within);
         let failed = tokio::select! {
             shaken = shake(stream, config, deadline) => match shaken {
                 Ok(stream) => return Ok(stream),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts};
@@ -13,7 +13,7 @@ use tieline_protocol::{ChannelId, ClientId, Time};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Source;
+use crate::access::{Access, Source};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::LINGERING_MAX;
@@ -22,7 +22,9 @@ use crate::peer::{Peer, PeerPort};
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    pub(crate) config: Config,
+    /// Replaced whole when it changes.
+    config: RwLock<Arc<Config>>,
+    pub(crate) access: Access,
     pub(crate) clock: Clock,
     /// Ends every connection at once.
     pub(crate) stop_now: CancellationToken,
@@ -62,7 +64,8 @@ impl Hub {
         });
         Arc::new(Self {
             shards: shards.collect(),
-            config,
+            access: config.access.clone(),
+            config: RwLock::new(Arc::new(config)),
             clock: Clock::start(),
             stop_now,
             id,
@@ -75,10 +78,26 @@ impl Hub {
         })
     }
 
+    /// The settings as they are now.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Other settings from now on. Of those that the cores keep, only what may change while they run.
+    pub(crate) fn set_config(&self, config: Config) {
+        self.budget.resize(config.memory);
+        for shard in 0..self.shards.len() {
+            self.step(shard, &mut Touched::new(), |core| core.set_channel_places(config.channel_places));
+        }
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.feed_hungry();
+    }
+
     /// Makes a new connection known; `None` if there are as many as there may be.
     pub(crate) fn enter(&self, source: Source) -> Option<Arc<Peer>> {
+        let most = self.config().connections;
         let mut peers = self.peers();
-        if peers.len() >= self.config.connections {
+        if peers.len() >= most {
             return None;
         }
         let key = ConnKey(self.next_key.fetch_add(1, Ordering::Relaxed));
@@ -158,7 +177,7 @@ impl Hub {
     pub(crate) async fn judge_when_access_changes(&self) {
         let mut looked = SystemTime::now();
         loop {
-            looked = self.config.access.changed(looked).await;
+            looked = self.access.changed(looked).await;
             let peers: Vec<_> = self.peers().values().cloned().collect();
             for peer in peers {
                 peer.rouse();
@@ -253,5 +272,5 @@ fn nanos(nanos: u64) -> Time {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A step that panicked is a bug in the core; the others' requests are still served as well as may be.
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

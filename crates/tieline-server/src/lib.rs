@@ -24,7 +24,9 @@
 //! | `hub` | what connections share: the routing cores behind their locks, the budget, the timers |
 //! | `peer` | a connection as others see it: an outbox, and a writer to wake |
 //! | `access` | who may connect, and what they may do |
-//! | `config`, `stop`, `clock` | settings, the stop signal, time |
+//! | `config`, `control` | settings, and changing them while the server runs |
+//! | `limits`, `fixed`, `worst` | the table of limits; what can't be set; what all adds up to |
+//! | `stop`, `clock` | the stop signal, time |
 //!
 //! What is routed where is decided in `tieline-broker`; this crate carries bytes between sockets and it.
 #![forbid(unsafe_code)]
@@ -33,13 +35,17 @@ mod access;
 mod clock;
 mod config;
 mod connection;
+mod control;
 mod door;
+mod fixed;
 mod hub;
+mod limits;
 mod listener;
 mod peer;
 mod server;
 mod stop;
 mod tls;
+mod worst;
 
 pub use access::{
     Access, BYTES_PER_SECOND_MIN, ChannelPattern, PatternError, TokenDigest, TokenRule, TokensError,
@@ -47,14 +53,18 @@ pub use access::{
 };
 pub use config::{CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, MEMORY_DEFAULT};
 pub use connection::LINGERING_MAX;
+pub use control::{Applied, Control};
+pub use fixed::{Fixed, fixed};
+pub use limits::{Change, LIMITS, Limit, Unit, limit};
 pub use listener::Listener;
 pub use server::{RunError, Server, Status, Watch};
 pub use stop::Stop;
 pub use tls::{TLS_MOST, Tls, TlsConfig, TlsError, TlsPart};
 
-pub use tieline_broker::{ADMISSION, Counts, Rate};
+pub use tieline_broker::{ADMISSION, Counts, PLACES_MIN, Rate};
 pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;
+pub use worst::{Transport, Worst, worst_case};
 
 /// Serves on the listeners until `stop` says otherwise; returns when every connection is closed.
 ///

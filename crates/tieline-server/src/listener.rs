@@ -46,7 +46,9 @@ impl Accepted {
     /// Where it comes from, as far as failures are counted.
     pub(crate) fn source(&self) -> Source {
         match self {
-            Self::Tcp(stream) | Self::Tls(stream, _) => stream.peer_addr().map_or(Source::Unknown, |peer| Source::address(peer.ip())),
+            Self::Tcp(stream) | Self::Tls(stream, _) => {
+                stream.peer_addr().map_or(Source::Unknown, |peer| Source::address(peer.ip()))
+            }
             Self::Unix(stream) => stream.peer_cred().map_or(Source::Unknown, |peer| Source::User(peer.uid())),
         }
     }

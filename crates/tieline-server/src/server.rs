@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, ConfigError};
+use crate::control::Control;
 use crate::door::Door;
 use crate::hub::Hub;
 use crate::listener::Listener;
@@ -87,6 +88,11 @@ impl Server {
         Watch(Arc::clone(&self.hub))
     }
 
+    /// A handle to change settings while the server runs.
+    pub fn control(&self) -> Control {
+        Control(Arc::clone(&self.hub))
+    }
+
     /// Serves until it is stopped, and returns when every connection is closed. Dropping the future ends the accept
     /// loops and every connection at once.
     pub async fn run(self, listeners: Vec<Listener>) {
@@ -111,7 +117,7 @@ impl Server {
         tracker.close();
         if !stop.is_now() {
             hub.drain();
-            let drain = hub.config.drain;
+            let drain = hub.config().drain;
             tokio::select! {
                 () = tracker.wait() => {}
                 () = stop.wait_now() => {}

@@ -35,7 +35,7 @@ use tokio::sync::Notify;
 
 pub use channels::{ChannelPattern, PatternError};
 pub use digest::TokenDigest;
-pub(crate) use failures::Source;
+pub(crate) use failures::{ALL as FAILURES_ALL, SOURCES_MAX, Source};
 pub(crate) use holder::Seat;
 pub use holder::{BYTES_PER_SECOND_MIN, TokenRule};
 
@@ -46,7 +46,7 @@ use holder::Holder;
 pub const WRONG_TOKENS_DEFAULT: Rate = Rate { per_second: 1, burst: 10 };
 
 /// What is longer than this is no token, and isn't hashed.
-const TOKEN_MAX: usize = 1024;
+pub(crate) const TOKEN_MAX: usize = 1024;
 
 /// An expiry is looked for at least this often: the clock on the wall may be set.
 const LOOK_EVERY: Duration = Duration::from_mins(10);

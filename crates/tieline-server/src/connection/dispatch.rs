@@ -105,13 +105,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // The timer is set for a hello that doesn't come; from now on it is the usual one.
         self.set_alarm(now);
         let answer = self.welcome();
-        let payload = payload.unwrap_or(self.hub.config.limits.payload).min(self.hub.config.limits.payload);
+        let most = self.hub.config().limits.payload;
+        let payload = payload.unwrap_or(most).min(most);
         if self.peer.greet(answer, payload) { Ok(()) } else { Err(Over::draining()) }
     }
 
     fn welcome(&self) -> Frame {
         let mut metadata = Metadata::new();
-        self.hub.config.limits.write(&mut metadata);
+        self.hub.config().limits.write(&mut metadata);
         let mut secret = [0; 16];
         // Without randomness there is no secret, and what will need one is refused later.
         if getrandom::fill(&mut secret).is_ok() {

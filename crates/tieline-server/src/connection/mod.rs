@@ -122,11 +122,12 @@ struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn new(io: S, hub: Arc<Hub>, peer: Arc<Peer>, since: Time) -> Self {
-        let liveness = Liveness::new(hub.config.liveness, since);
+        let config = hub.config();
+        let liveness = Liveness::new(config.liveness, since);
         let alarm = liveness.next_tick();
         let timer = Box::pin(tokio::time::sleep_until(hub.clock.instant(alarm)));
         let mut decoder = Decoder::new(Role::Client);
-        decoder.set_payload_max(hub.config.limits.payload);
+        decoder.set_payload_max(config.limits.payload);
         Self {
             io,
             peer,
@@ -136,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             batch: Batch::new(),
             unflushed: false,
             liveness,
-            flood: FloodMeter::default(),
+            flood: FloodMeter::new(config.flood),
             client: None,
             joined: 0,
             seat: None,

@@ -11,10 +11,10 @@ use crate::access::{Seat, forbids};
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Judges a hello, before anything that it says is believed.
     pub(super) fn admit(&mut self, hello: &Hello, now: Time) -> Result<Option<Seat>, Over> {
-        let config = &self.hub.config;
+        let access = &self.hub.access;
         // Noted before the look, so that a change behind it is seen.
-        self.judged = config.access.generation();
-        config.access.admit(hello, self.peer.source, config.wrong_tokens, now).map_err(Over::Refused)
+        self.judged = access.generation();
+        access.admit(hello, self.peer.source, self.hub.config().wrong_tokens, now).map_err(Over::Refused)
     }
 
     /// The connection is greeted under a token, or none was asked for.
@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether rights may have changed since they were looked at.
     pub(super) fn is_to_be_judged(&self) -> bool {
-        self.client.is_some() && self.judged != self.hub.config.access.generation()
+        self.client.is_some() && self.judged != self.hub.access.generation()
     }
 
     /// Looks at the rights again, if they may have changed.
@@ -45,8 +45,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.is_to_be_judged() {
             return Ok(());
         }
-        self.judged = self.hub.config.access.generation();
-        self.hub.config.access.judge_again(self.seat.as_ref()).map_err(Over::Refused)?;
+        self.judged = self.hub.access.generation();
+        self.hub.access.judge_again(self.seat.as_ref()).map_err(Over::Refused)?;
         if self.seat.as_mut().is_some_and(Seat::take_narrowed) {
             self.move_on();
         }

@@ -126,8 +126,8 @@ async fn a_connection_that_must_wait_for_minutes_lives_and_is_shown_that_the_ser
     let began = Instant::now();
     // As if other connections of the token had brought so much before this one's next bytes.
     let hello = tieline_protocol::session::Hello { client: ClientId::from_u128(9), metadata: token("slow") };
-    let access = &hub.config.access;
-    let other = access.admit(&hello, Source::Unknown, hub.config.wrong_tokens, Time::ZERO).unwrap().unwrap();
+    let access = &hub.access;
+    let other = access.admit(&hello, Source::Unknown, hub.config().wrong_tokens, Time::ZERO).unwrap().unwrap();
     other.read(120 * RATE as usize, hub.clock.now());
     client.ping(1).await;
     client.expect(Kind::Pong).await;
@@ -148,7 +148,7 @@ async fn a_limit_that_is_lifted_frees_the_connection_with_its_next_bytes() {
     let began = Instant::now();
     let mut rule = TokenRule::new("slow", TokenDigest::of(b"slow"));
     rule.send = vec!["*".parse().unwrap()];
-    hub.config.access.replace([rule]).unwrap();
+    hub.access.replace([rule]).unwrap();
     client.ping(7).await;
     client.expect(Kind::Pong).await;
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
@@ -172,7 +172,7 @@ async fn even_one_that_reads_nothing_is_closed_as_soon_as_its_token_is_gone() {
     peer.wake();
     tokio::time::sleep(Duration::from_millis(10)).await;
     let began = Instant::now();
-    hub.config.access.replace([]).unwrap();
+    hub.access.replace([]).unwrap();
     while hub.connections() > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

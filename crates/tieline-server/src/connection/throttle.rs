@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Shows that the server lives, while it doesn't read. The client's own ping may lie behind what isn't read:
     /// without a sign it would give the server up.
     pub(super) fn sign(&mut self, now: Time) {
-        if now.since(self.throttle.signed) >= self.hub.config.limits.ping {
+        if now.since(self.throttle.signed) >= self.hub.config().limits.ping {
             self.throttle.signed = now;
             self.peer.with(|o| o.first(ping(0)));
         }

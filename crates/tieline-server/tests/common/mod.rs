@@ -12,7 +12,7 @@ use tieline_protocol::id::CHANNEL_NAMESPACE;
 use tieline_protocol::{
     ChannelId, ClientId, Decoder, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, Role, StartPayload,
 };
-use tieline_server::{Config, Listener, Server, Status, Stop, Tls, Watch};
+use tieline_server::{Config, Control, Listener, Server, Status, Stop, Tls, Watch};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
@@ -29,6 +29,7 @@ pub struct TestServer {
     pub address: SocketAddr,
     pub stop: Stop,
     pub watch: Watch,
+    pub control: Control,
     task: JoinHandle<()>,
     /// Where the Unix socket is.
     folder: tempfile::TempDir,
@@ -56,9 +57,9 @@ impl TestServer {
         let tls = encrypted.local_addr().unwrap();
         let encrypted = Listener::tls(encrypted, Tls::new(certs::USUAL.0.clone()));
         let server = Server::new(config, stop.clone()).unwrap();
-        let watch = server.watch();
+        let (watch, control) = (server.watch(), server.control());
         let task = tokio::spawn(server.run(vec![listener, unix.into(), encrypted]));
-        Self { address, stop, watch, task, folder, tls }
+        Self { address, stop, watch, control, task, folder, tls }
     }
 
     /// The server's address, by each transport.

@@ -1,0 +1,84 @@
+//! What all limits add up to in memory, if everybody does the worst at once.
+
+use tieline_protocol::header::HEADER_LEN;
+use tieline_protocol::limits::{REFUSALS_MAX, TURN};
+
+use crate::access::SOURCES_MAX;
+use crate::config::Config;
+use crate::{ADMISSION, LINGERING_MAX, TLS_MOST};
+
+/// Part of the memory that a server may take.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Worst {
+    /// Bytes, at most.
+    pub bytes: u64,
+    /// What they are for.
+    pub words: String,
+}
+
+/// Bytes of a connection that does nothing: its task, its books, its timer.
+const CONNECTION: u64 = 4 * 1024;
+
+/// Bytes of an open receive on a channel of its own, measured and rounded up.
+const RECEIVE: u64 = 1024;
+
+/// Bytes of a token with a few channels, and of a source of wrong ones.
+const TOKEN: u64 = 1024;
+const SOURCE: u64 = 128;
+
+/// What connections run over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// TCP or Unix sockets as they are.
+    Plain,
+    /// TLS.
+    Tls,
+}
+
+/// What the limits of a configuration add up to.
+pub fn worst_case(config: &Config, transport: Transport) -> Vec<Worst> {
+    let connections = config.connections as u64;
+    // Those that are told why they are closed aren't counted as connections any more.
+    let sockets = connections.saturating_add(LINGERING_MAX as u64);
+    let payload = u64::from(config.limits.payload);
+    let each = CONNECTION + REFUSALS_MAX as u64 + payload + HEADER_LEN as u64 + TURN as u64;
+    let receives = config.limits.receives.saturating_mul(RECEIVE);
+    let mut rows = vec![
+        Worst {
+            bytes: config.memory.saturating_mul(2),
+            words: format!(
+                "bodies: memory is what may be promised, enough to admit {} requests at once; twice that where chunks \
+                 are tiny",
+                config.memory / ADMISSION
+            ),
+        },
+        Worst {
+            bytes: sockets.saturating_mul(each),
+            words: format!(
+                "connections: {} KiB each, for a frame that comes, a write that is under way, and refusals; {} KiB while \
+                 it does nothing",
+                each / 1024,
+                CONNECTION / 1024
+            ),
+        },
+        Worst {
+            bytes: connections.saturating_mul(receives),
+            words: format!("receives: {} KiB a connection, all of them on channels of their own", receives / 1024),
+        },
+    ];
+    if transport == Transport::Tls {
+        rows.push(Worst {
+            bytes: sockets.saturating_mul(TLS_MOST),
+            words: format!("TLS: {} KiB a connection", TLS_MOST / 1024),
+        });
+    }
+    if config.access.wants_tokens() {
+        let tokens = config.access.len() as u64;
+        rows.push(Worst {
+            bytes: tokens * TOKEN + SOURCES_MAX as u64 * SOURCE,
+            words: format!("tokens: {tokens}, and the {SOURCES_MAX} addresses that brought wrong ones last"),
+        });
+    }
+    rows
+}
