@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{cert, channel, demo, generate, receive, send, serve};
+use crate::{cert, channel, demo, generate, receive, send, serve, token};
 
 /// A message bus for requests: streams each request to exactly one free receiver, and its response back.
 #[derive(Parser, Debug)]
@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Receive(receive::Args),
     /// Make certificates for TLS
     Cert(cert::Args),
+    /// Make tokens, by which a server knows its clients
+    Token(token::Args),
     /// Print the id of a channel
     Channel(channel::Args),
     /// See it work: a server, receivers and senders in one process, everything checked

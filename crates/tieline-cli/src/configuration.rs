@@ -52,7 +52,7 @@ fn file(text: &str) {
         Ok(settings) => {
             let printed = printed(&settings);
             assert_eq!(parse_file(&printed).as_ref(), Ok(&settings), "{text:?} is printed as {printed:?}");
-            match config(&settings) {
+            match config(&settings, None) {
                 Ok(config) => assert!(config.validate().is_ok(), "{printed}"),
                 Err(failure) => assert_eq!(failure.status, exit::CONFIG, "{failure}"),
             }
@@ -75,6 +75,7 @@ fn printed(settings: &Settings) -> String {
         tls_cert,
         tls_key,
         tls_client_ca,
+        tokens,
         memory,
         channel_places,
         connections,
@@ -85,6 +86,9 @@ fn printed(settings: &Settings) -> String {
         deadline,
         ping,
         drain,
+        flood_rate,
+        flood_burst,
+        wrong_tokens,
     } = settings;
     let quoted = |value: &dyn Display| toml::Value::String(value.to_string()).to_string();
     let listen = listen.iter().map(|address| quoted(address)).collect::<Vec<_>>().join(", ");
@@ -92,15 +96,15 @@ fn printed(settings: &Settings) -> String {
     let size = |size: &Option<Size>| size.map(|size| quoted(&size.0));
     let span = |span: &Option<Span>| span.map(|span| quoted(&span));
     let count = |count: &Option<u64>| count.map(|count| count.to_string());
-    let places = |places: &Option<usize>| places.map(|places| places.to_string());
     let values = [
         ("listen", Some(format!("[{listen}]"))),
         ("tls-cert", path(tls_cert)),
         ("tls-key", path(tls_key)),
         ("tls-client-ca", path(tls_client_ca)),
+        ("tokens", path(tokens)),
         ("memory", size(memory)),
-        ("channel-places", places(channel_places)),
-        ("connections", places(connections)),
+        ("channel-places", count(channel_places)),
+        ("connections", count(connections)),
         ("requests", count(requests)),
         ("receives", count(receives)),
         ("payload", size(payload)),
@@ -108,6 +112,9 @@ fn printed(settings: &Settings) -> String {
         ("deadline", span(deadline)),
         ("ping", span(ping)),
         ("drain", span(drain)),
+        ("flood-rate", count(flood_rate)),
+        ("flood-burst", count(flood_burst)),
+        ("wrong-tokens", count(wrong_tokens)),
     ];
     let set = values.into_iter().filter_map(|(key, value)| Some((key, value?)));
     set.map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join("\n")

@@ -18,6 +18,8 @@ mod send;
 mod serve;
 mod signals;
 mod terminal;
+mod token;
+mod toml_file;
 mod units;
 
 use std::io;
@@ -77,6 +79,7 @@ fn run(cli: Cli, flags: &ArgMatches) -> Result<(), Failure> {
         Command::Receive(args) => block_on(&mut Builder::new_current_thread(), receive::run(args)),
         Command::Demo(args) => block_on(&mut Builder::new_multi_thread(), demo::run(args)),
         Command::Cert(args) => cert::run(&args),
+        Command::Token(args) => token::run(args),
         Command::Channel(args) => channel::run(&args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

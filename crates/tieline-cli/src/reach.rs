@@ -10,6 +10,7 @@ use crate::address;
 use crate::exit::{self, Failure, Started};
 use crate::files;
 use crate::terminal::say;
+use crate::token::own::TokenFrom;
 use crate::units::Span;
 
 /// The flags that say where the server is.
@@ -35,6 +36,9 @@ pub(crate) struct Reach {
     #[arg(long, value_name = "NAME", env = "TIELINE_SERVER_NAME")]
     pub(crate) server_name: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) token: TokenFrom,
+
     /// Give up when the server was out of reach for so long [default: keep trying]
     #[arg(long, value_name = "DURATION", env = "TIELINE_CONNECT_TIMEOUT")]
     pub(crate) connect_timeout: Option<Span>,
@@ -47,12 +51,15 @@ impl Reach {
     /// A client for that server; it connects when it is first used.
     ///
     /// # Errors
-    /// If the address can't be one, or a file of TLS can't be used.
+    /// If the address can't be one, a file of TLS can't be used, or there is to be a token and is none.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let mut builder = Client::builder()
             .server(self.server.to_string())
             .agent(concat!("tieline-cli/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.connect_timeout.map(|span| span.0));
+        if let Some(token) = self.token.token()? {
+            builder = builder.token(token);
+        }
         if let Some(tls) = self.tls() {
             builder = builder.tls(tls);
         }

@@ -43,6 +43,6 @@ A body that is cut off never ends for the command: its stdin stays open until it
 is killed.
 
 Environment of the command: TIELINE_CHANNEL, TIELINE_REQUEST_ID, TIELINE_REMAINING_MS (until the deadline), and \
-TIELINE_META_NAME for each piece of metadata (upper-case, '-' as '_').
+TIELINE_META_NAME for each piece of metadata (upper-case, '-' as '_'). TIELINE_TOKEN is not passed on.
 
 Ctrl-C or SIGTERM once: take no more and finish. Twice: end the commands now.";

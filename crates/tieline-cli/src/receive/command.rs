@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use super::group::Group;
 use super::guard::{Guard, Held, Watched};
 use super::{environment, own_binary, shim};
+use crate::token;
 
 /// The program to run for each request, with its arguments.
 pub(super) struct Program {
@@ -62,6 +63,8 @@ impl Program {
         for (name, _) in std::env::vars_os().filter(|(name, _)| environment::is_of_a_request(name)) {
             command.env_remove(name);
         }
+        // It is the receiver's, and no business of what works on a request.
+        command.env_remove(token::own::VARIABLE);
         let id = request.id().to_string();
         command.envs(environment::variables(request.channel(), &id, request.remaining(), request.metadata()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) check: bool,
 
-    /// Allow addresses that other machines reach, though TLS or tokens are missing
+    /// Allow addresses that other machines reach without both TLS and tokens
     #[arg(long)]
     pub(super) insecure: bool,
 }

@@ -1,15 +1,16 @@
 //! `tieline serve`: the server as a process of its own.
 //!
 //! [`settings`] are what flags, environment and [`file`] may say; [`config`] makes the server's configuration of
-//! them and [`check`] explains it; [`tls`] reads certificates, and [`reload`] reads them again on SIGHUP; [`listen`] opens
-//! the sockets that [`protection`] allows, [`descriptors`] sees to it that there may be enough. The serving itself is the
-//! crate `tieline-server`.
+//! them and [`check`] explains it; [`tls`] reads certificates; [`listen`] opens the sockets that [`protection`] allows,
+//! [`descriptors`] sees to it that there may be enough; [`reload`] gathers all settings, and again on SIGHUP. The serving
+//! itself is the crate `tieline-server`.
 
 mod args;
 mod check;
 pub(crate) mod config;
 mod descriptors;
 pub(crate) mod file;
+mod limits;
 mod listen;
 mod protection;
 mod reload;
@@ -19,15 +20,15 @@ mod tls;
 
 use std::convert::Infallible;
 use std::io;
-use std::time::Duration;
 
 use clap::ArgMatches;
-use tieline_server::Stop;
+use tieline_server::{Control, Server, Stop, Tls};
+use tokio::signal::unix::Signal;
 
 pub(crate) use self::args::Args;
 use self::listen::{Place, SocketFile};
 use self::protection::Protection;
-use self::reload::Reload;
+use self::reload::{Gathered, Reload};
 use crate::exit::{self, Failure};
 use crate::signals::EndSignals;
 use crate::terminal::say;
@@ -41,16 +42,14 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     for note in strangers::notes(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
         say(format!("tieline: {note}"));
     }
-    let file = args.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
-    let settings = args.settings.or(file.clone());
-    let addresses = config::addresses(&settings);
-    let config = config::config(&settings)?;
-    let tls = tls::start(&settings)?;
+    let gathered = reload::gather(&args)?;
     if args.check {
-        say(check::explain(&addresses, &config, &settings, &file, flags).trim_end());
+        say(check::explain(&gathered, flags).trim_end());
         return Ok(());
     }
-    let protection = Protection { tls: tls.is_some(), tokens: false, insecure: args.insecure };
+    let Gathered { addresses, config, tls, .. } = gathered;
+    let tls = tls.map(|(_, config)| Tls::new(config));
+    let protection = Protection { tls: tls.is_some(), tokens: config.access.wants_tokens(), insecure: args.insecure };
     // Before the sockets: a socket's file must not be left behind by a signal that comes early.
     let internal = |error: io::Error| Failure::new(exit::INTERNAL, error.to_string());
     let mut signals = EndSignals::listen().map_err(internal)?;
@@ -59,30 +58,27 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
         say(format!("tieline: {note}"));
     }
     let places = tokio::select! {
-        places = listen::open(&addresses, protection, tls.as_ref().map(|(_, tls)| tls)) => places?,
+        places = listen::open(&addresses, protection, tls.as_ref()) => places?,
         // An address was waited for.
         () = signals.next() => return Ok(()),
     };
+    let stop = Stop::new();
+    let access = config.access.clone();
+    let server = Server::new(config, stop.clone()).map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
     say(banner(&places, protection).trim_end());
-    serve(places, config, Reload { tls }.at_each(hangups), signals).await
+    let reload = Reload { args, control: server.control(), access, tls, addresses };
+    serve(server, places, reload, hangups, signals, stop).await;
+    Ok(())
 }
 
-async fn serve(
-    places: Vec<Place>,
-    config: tieline_server::Config,
-    reloading: impl Future<Output = ()>,
-    signals: EndSignals,
-) -> Result<(), Failure> {
-    let stop = Stop::new();
+async fn serve(server: Server, places: Vec<Place>, reload: Reload, hangups: Signal, signals: EndSignals, stop: Stop) {
     let (listeners, files): (Vec<_>, Vec<_>) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
-    let drain = config.drain;
+    let control = reload.control.clone();
     tokio::select! {
         biased;
-        never = stop_on_signals(signals, files, stop.clone(), drain) => match never {},
-        () = reloading => Ok(()),
-        ended = tieline_server::run(listeners, config, stop) => {
-            ended.map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))
-        }
+        never = stop_on_signals(signals, files, stop, control) => match never {},
+        () = reload.at_each(hangups) => {}
+        () = server.run(listeners) => {}
     }
 }
 
@@ -91,9 +87,10 @@ async fn stop_on_signals(
     mut signals: EndSignals,
     files: Vec<Option<SocketFile>>,
     stop: Stop,
-    drain: Duration,
+    control: Control,
 ) -> Infallible {
     signals.next().await;
+    let drain = control.config().drain;
     say(format!("tieline: ending; running requests have {} more, a second signal ends them", Span(drain)));
     // While their sockets are open, so that no successor's can be meant.
     drop(files);

@@ -1,13 +1,44 @@
-//! SIGHUP: what can be read again while the server runs is. A file that is wrong changes nothing.
+//! All settings together, gathered at the start and again on SIGHUP: what can change while the server runs is changed then.
+//! A file that is wrong changes nothing.
 
 use std::io;
 
-use tieline_server::Tls;
+use tieline::Address;
+use tieline_server::{Access, Config, Control, Tls, TlsConfig, TokenRule};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::tls::TlsFiles;
+use super::args::Args;
+use super::settings::Settings;
+use super::tls::{self, TlsFiles};
+use super::{config, descriptors, file};
 use crate::exit::{self, Failure};
 use crate::terminal::say;
+
+/// What flags, environment and files say together.
+pub(super) struct Gathered {
+    /// What the file says, and nothing else.
+    pub(super) file: Settings,
+    pub(super) settings: Settings,
+    pub(super) addresses: Vec<Address>,
+    pub(super) config: Config,
+    /// The tokens, if they are wanted; they are in the configuration too.
+    pub(super) tokens: Option<Vec<TokenRule>>,
+    pub(super) tls: Option<(TlsFiles, TlsConfig)>,
+}
+
+/// Reads what there is to read, and judges all of it.
+///
+/// # Errors
+/// If a file can't be read or is wrong, or a setting can't be.
+pub(super) fn gather(args: &Args) -> Result<Gathered, Failure> {
+    let file = args.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
+    let settings = args.settings.clone().or(file.clone());
+    let addresses = config::addresses(&settings);
+    let tokens = config::tokens(&settings)?;
+    let config = config::config(&settings, tokens.as_deref())?;
+    let tls = tls::read(&settings)?;
+    Ok(Gathered { file, settings, addresses, config, tokens, tls })
+}
 
 /// The signals that ask for a reload; from now on they end nothing.
 ///
@@ -19,8 +50,13 @@ pub(super) fn listen() -> io::Result<Signal> {
 
 /// Reloads what one server runs with.
 pub(super) struct Reload {
+    pub(super) args: Args,
+    pub(super) control: Control,
+    /// The running server's.
+    pub(super) access: Access,
     /// The certificates, if it speaks TLS.
-    pub(super) tls: Option<(TlsFiles, Tls)>,
+    pub(super) tls: Option<Tls>,
+    pub(super) addresses: Vec<Address>,
 }
 
 impl Reload {
@@ -36,18 +72,54 @@ impl Reload {
 
     /// Reloads once; what became of it, in words.
     fn once(&self) -> Result<String, Failure> {
+        let gathered = gather(&self.args)?;
         let mut done = Vec::new();
-        if let Some((files, tls)) = &self.tls {
-            let config = files.load().map_err(|words| Failure::new(exit::CONFIG, words))?;
-            if let Some(warning) = files.warning() {
-                say(format!("tieline: {warning}"));
+        // Whether there are tokens and TLS at all isn't changed by the way: addresses were opened by it.
+        let mut later = Vec::new();
+        let applied =
+            self.control.apply(&gathered.config).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
+        match (gathered.tokens, self.access.wants_tokens()) {
+            (Some(rules), true) => {
+                self.access.replace(rules).map_err(|error| Failure::new(exit::CONFIG, error.to_string()))?;
+                done.push(match self.access.len() {
+                    1 => "1 token".to_owned(),
+                    tokens => format!("{tokens} tokens"),
+                });
             }
-            tls.replace(config);
-            done.push(format!("the certificate of {}", files.cert()));
+            (None, false) => {}
+            _ => later.push("tokens"),
         }
-        if done.is_empty() {
-            return Ok("nothing to reload: other settings need a restart".to_owned());
+        match (gathered.tls, &self.tls) {
+            (Some((files, config)), Some(tls)) => {
+                tls.replace(config);
+                done.push(format!("the certificate of {}", files.cert()));
+            }
+            (None, None) => {}
+            _ => later.push("tls-cert"),
         }
-        Ok(format!("reloaded: {}", done.join(", ")))
+        done.extend(applied.now.iter().map(|name| (*name).to_owned()));
+        done.extend(applied.for_new_connections.iter().map(|name| format!("{name} for new connections")));
+        later.extend(applied.with_a_restart);
+        if gathered.addresses != self.addresses {
+            later.push("listen");
+        }
+        if applied.now.contains(&"connections")
+            && let Some(note) = descriptors::raise_limit(gathered.config.connections)
+        {
+            say(format!("tieline: {note}"));
+        }
+        Ok(words(&done, &later))
     }
+}
+
+fn words(done: &[String], later: &[&str]) -> String {
+    let mut words = match done {
+        [] => "reloaded; nothing has changed".to_owned(),
+        _ => format!("reloaded: {}", done.join(", ")),
+    };
+    if !later.is_empty() {
+        words.push_str("; only a restart changes: ");
+        words.push_str(&later.join(", "));
+    }
+    words
 }

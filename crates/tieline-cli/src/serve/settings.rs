@@ -1,4 +1,5 @@
-//! What `serve` can be told, by flag, by environment and by file: one list for all three.
+//! What `serve` can be told, by flag, by environment and by file: one list for all three. What limits mean stands in the
+//! server's table of them.
 
 use std::path::PathBuf;
 
@@ -30,45 +31,57 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", env = "TIELINE_TLS_CLIENT_CA")]
     pub(crate) tls_client_ca: Option<PathBuf>,
 
-    /// Memory for bodies on their way, in all; what would exceed it is refused or made slow
-    #[arg(long, value_name = "SIZE", env = "TIELINE_MEMORY")]
+    /// The tokens file: only who has a token that stands there may connect, and do what stands there; see tieline token
+    /// [default: everybody may do everything]
+    #[arg(long, value_name = "FILE", env = "TIELINE_TOKENS")]
+    pub(crate) tokens: Option<PathBuf>,
+
+    #[arg(long, value_name = "SIZE", env = "TIELINE_MEMORY", help = help("memory"))]
     pub(crate) memory: Option<Size>,
 
-    /// Requests that may wait on one channel
-    #[arg(long, value_name = "N", env = "TIELINE_CHANNEL_PLACES")]
-    pub(crate) channel_places: Option<usize>,
+    #[arg(long, value_name = "N", env = "TIELINE_CHANNEL_PLACES", help = help("channel-places"))]
+    pub(crate) channel_places: Option<u64>,
 
-    /// Connections in all
-    #[arg(long, value_name = "N", env = "TIELINE_CONNECTIONS")]
-    pub(crate) connections: Option<usize>,
+    #[arg(long, value_name = "N", env = "TIELINE_CONNECTIONS", help = help("connections"))]
+    pub(crate) connections: Option<u64>,
 
-    /// Requests in flight that one connection may have opened
-    #[arg(long, value_name = "N", env = "TIELINE_REQUESTS")]
+    #[arg(long, value_name = "N", env = "TIELINE_REQUESTS", help = help("requests"))]
     pub(crate) requests: Option<u64>,
 
-    /// Channels that one connection may receive on
-    #[arg(long, value_name = "N", env = "TIELINE_RECEIVES")]
+    #[arg(long, value_name = "N", env = "TIELINE_RECEIVES", help = help("receives"))]
     pub(crate) receives: Option<u64>,
 
-    /// The longest payload of a frame, 32KiB to 1MiB
-    #[arg(long, value_name = "SIZE", env = "TIELINE_PAYLOAD")]
+    #[arg(long, value_name = "SIZE", env = "TIELINE_PAYLOAD", help = help("payload"))]
     pub(crate) payload: Option<Size>,
 
-    /// The largest window: what a consumer may have granted and not yet been sent, 16KiB to 16MiB
-    #[arg(long, value_name = "SIZE", env = "TIELINE_WINDOW")]
+    #[arg(long, value_name = "SIZE", env = "TIELINE_WINDOW", help = help("window"))]
     pub(crate) window: Option<Size>,
 
-    /// The longest time a request may take; longer time-outs, and none, are cut to it
-    #[arg(long, value_name = "DURATION", env = "TIELINE_DEADLINE")]
+    #[arg(long, value_name = "DURATION", env = "TIELINE_DEADLINE", help = help("deadline"))]
     pub(crate) deadline: Option<Span>,
 
-    /// A peer unheard of for so long is sent a ping, at most 15s
-    #[arg(long, value_name = "DURATION", env = "TIELINE_PING")]
+    #[arg(long, value_name = "DURATION", env = "TIELINE_PING", help = help("ping"))]
     pub(crate) ping: Option<Span>,
 
-    /// How long running requests may go on when the server is told to end
-    #[arg(long, value_name = "DURATION", env = "TIELINE_DRAIN")]
+    #[arg(long, value_name = "DURATION", env = "TIELINE_DRAIN", help = help("drain"))]
     pub(crate) drain: Option<Span>,
+
+    #[arg(long, value_name = "N", env = "TIELINE_FLOOD_RATE", help = help("flood-rate"))]
+    pub(crate) flood_rate: Option<u64>,
+
+    #[arg(long, value_name = "N", env = "TIELINE_FLOOD_BURST", help = help("flood-burst"))]
+    pub(crate) flood_burst: Option<u64>,
+
+    #[arg(long, value_name = "N", env = "TIELINE_WRONG_TOKENS", help = help("wrong-tokens"))]
+    pub(crate) wrong_tokens: Option<u64>,
+}
+
+/// A flag's help: what the limit of its name means, and its default.
+fn help(name: &str) -> String {
+    tieline_server::limit(name).map_or_else(String::new, |limit| {
+        let default = super::limits::show(limit, limit.of(&tieline_server::Config::default()));
+        format!("{} [default: {default}]", limit.meaning)
+    })
 }
 
 impl Settings {
@@ -79,6 +92,7 @@ impl Settings {
             tls_cert: self.tls_cert.or(next.tls_cert),
             tls_key: self.tls_key.or(next.tls_key),
             tls_client_ca: self.tls_client_ca.or(next.tls_client_ca),
+            tokens: self.tokens.or(next.tokens),
             memory: self.memory.or(next.memory),
             channel_places: self.channel_places.or(next.channel_places),
             connections: self.connections.or(next.connections),
@@ -89,6 +103,31 @@ impl Settings {
             deadline: self.deadline.or(next.deadline),
             ping: self.ping.or(next.ping),
             drain: self.drain.or(next.drain),
+            flood_rate: self.flood_rate.or(next.flood_rate),
+            flood_burst: self.flood_burst.or(next.flood_burst),
+            wrong_tokens: self.wrong_tokens.or(next.wrong_tokens),
+        }
+    }
+
+    /// What is set for the limit of this name, in its unit.
+    pub(super) fn value(&self, limit: &str) -> Option<u64> {
+        let bytes = |size: Option<Size>| size.map(|size| size.0);
+        let ms = |span: Option<Span>| span.map(|span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX));
+        match limit {
+            "memory" => bytes(self.memory),
+            "channel-places" => self.channel_places,
+            "connections" => self.connections,
+            "requests" => self.requests,
+            "receives" => self.receives,
+            "payload" => bytes(self.payload),
+            "window" => bytes(self.window),
+            "deadline" => ms(self.deadline),
+            "ping" => ms(self.ping),
+            "drain" => ms(self.drain),
+            "flood-rate" => self.flood_rate,
+            "flood-burst" => self.flood_burst,
+            "wrong-tokens" => self.wrong_tokens,
+            _ => None,
         }
     }
 }
@@ -107,4 +146,35 @@ fn addresses<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Ad
         Either::Many(texts) => texts,
     };
     texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args as _;
+
+    use super::*;
+    use crate::toml_file::parse;
+
+    #[test]
+    fn every_limit_has_a_flag_a_variable_and_a_key_of_its_name_and_nothing_else_has() {
+        let flags = Settings::augment_args(clap::Command::new("serve"));
+        for limit in tieline_server::LIMITS {
+            let flag = flags.get_arguments().find(|arg| arg.get_long() == Some(limit.name)).expect(limit.name);
+            let variable = format!("TIELINE_{}", limit.name.to_uppercase().replace('-', "_"));
+            assert_eq!(flag.get_env().unwrap(), variable.as_str());
+            assert!(flag.get_help().unwrap().to_string().starts_with(limit.meaning));
+            let text = match limit.unit {
+                tieline_server::Unit::Milliseconds => format!("{} = '7ms'", limit.name),
+                _ => format!("{} = 7", limit.name),
+            };
+            assert_eq!(parse::<Settings>(&text).unwrap().value(limit.name), Some(7), "{}", limit.name);
+        }
+        for flag in flags.get_arguments().filter_map(|arg| arg.get_long()) {
+            assert!(
+                tieline_server::limit(flag).is_some()
+                    || ["listen", "tls-cert", "tls-key", "tls-client-ca", "tokens"].contains(&flag),
+                "{flag}"
+            );
+        }
+    }
 }

@@ -31,6 +31,8 @@ const ELSEWHERE: &[&str] = &[
     "CA",
     "CERT",
     "KEY",
+    "TOKEN",
+    "TOKEN_FILE",
     "CONNECT_TIMEOUT",
     "LOG",
     "CHANNEL",

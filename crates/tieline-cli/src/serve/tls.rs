@@ -3,24 +3,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tieline_server::{Tls, TlsConfig, TlsPart};
+use tieline_server::{TlsConfig, TlsPart};
 
 use super::settings::Settings;
 use crate::exit::{self, Failure};
 use crate::files;
 use crate::terminal::say;
 
-/// Reads the certificates that the settings name, and warns of a private key that others can read.
+/// Reads the certificates that the settings name, if they name any, and warns of a private key that others can read.
 ///
 /// # Errors
 /// If a file is missing or wrong.
-pub(super) fn start(settings: &Settings) -> Result<Option<(TlsFiles, Tls)>, Failure> {
+pub(super) fn read(settings: &Settings) -> Result<Option<(TlsFiles, TlsConfig)>, Failure> {
     let Some(files) = TlsFiles::of(settings)? else { return Ok(None) };
     let config = files.load().map_err(|words| Failure::new(exit::CONFIG, words))?;
     if let Some(warning) = files.warning() {
         say(format!("tieline: {warning}"));
     }
-    Ok(Some((files, Tls::new(config))))
+    Ok(Some((files, config)))
 }
 
 /// The files that TLS is made of.
@@ -55,8 +55,8 @@ impl TlsFiles {
     /// # Errors
     /// In words: which file can't be used, and why.
     pub(super) fn load(&self) -> Result<TlsConfig, String> {
-        let (cert, key) = (read(&self.cert)?, read(&self.key)?);
-        let client_ca = self.client_ca.as_deref().map(read).transpose()?;
+        let (cert, key) = (bytes(&self.cert)?, bytes(&self.key)?);
+        let client_ca = self.client_ca.as_deref().map(bytes).transpose()?;
         TlsConfig::from_pem(&cert, &key, client_ca.as_deref()).map_err(|error| {
             let file = match error.part {
                 TlsPart::Chain => &self.cert,
@@ -78,7 +78,7 @@ impl TlsFiles {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| format!("{} can't be read: {error}", path.display()))
 }
 

@@ -75,7 +75,7 @@ fn certificates_can_be_named_in_the_environment_and_in_the_file() {
     assert!(line("tls-cert ").ends_with("environment"), "{}", line("tls-cert "));
     assert!(line("tls-key ").ends_with("file"));
     assert!(line("tls-client-ca ").contains("ca.pem"));
-    checked.says(&["refusals and TLS"]);
+    checked.says(&["TLS: 72 KiB a connection"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 
 use crate::Certs;
-use crate::support::{Running, Server, run};
+use crate::support::{Running, Server, run, tieline};
 
 #[test]
 fn a_request_streams_on_across_a_reload_and_new_ones_see_the_new_certificate() {
@@ -48,7 +48,28 @@ fn a_wrong_file_keeps_what_was_there_and_says_so() {
 fn a_server_without_anything_to_reload_lives_on() {
     let server = Server::start();
     server.running.signal(Signal::SIGHUP);
-    server.running.line_with("nothing to reload");
+    server.running.line_with("reloaded; nothing has changed");
     server.running.signal(Signal::SIGTERM);
     server.running.wait().code(0);
+}
+
+#[test]
+fn tls_and_tokens_together_stand_on_a_network_and_are_reloaded_together() {
+    let certs = Certs::new(&[]);
+    let tokens = certs.path("tokens.toml");
+    run(tieline(["token", "new", "one", "--send", "*", "--file"]).arg(&tokens), "").code(0);
+    let mut command = tieline(["serve", "--listen", "0.0.0.0:0", "--tls-cert"]);
+    command.arg(certs.path("server.pem")).arg("--tls-key").arg(certs.path("server-key.pem"));
+    let server = Running::start(command.arg("--tokens").arg(&tokens));
+    server.line_with("  note       for networks: TLS, and tokens");
+    server.signal(Signal::SIGHUP);
+    let line = server.line_with("reloaded");
+    assert!(line.contains("1 token, the certificate of") && line.ends_with("server.pem"), "{line}");
+    // What is wrong with the one keeps the other from being changed as well.
+    fs::write(&tokens, "").unwrap();
+    fs::write(certs.path("server.pem"), "no certificate").unwrap();
+    server.signal(Signal::SIGHUP);
+    server.line_with("nothing was reloaded");
+    server.signal(Signal::SIGTERM);
+    server.wait().code(0);
 }
