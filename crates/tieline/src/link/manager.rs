@@ -21,6 +21,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// The first and the longest pause after the server has refused the client. Only its people can change that, and each
+/// try counts against the client's address there.
+const REFUSED_PAUSES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+
 /// One try to connect a socket, and to shake hands over TLS, takes at most this long.
 const DIAL_WITHIN: Duration = Duration::from_secs(10);
 
@@ -49,20 +53,27 @@ async fn wanted(closing: &mut watch::Receiver<bool>) {
 /// Never returns.
 async fn keep_up(hub: &Arc<Hub>) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut refused = Backoff::new(REFUSED_PAUSES.0, REFUSED_PAUSES.1);
     loop {
         let began = Instant::now();
-        match connect(hub).await {
+        let (error, is_good) = match connect(hub).await {
             Ok(conn) => {
                 let error = carry(hub, &conn).await;
                 // A server that drains takes no further connection: whoever answers the next is another.
-                if error.is_none() && (conn.is_drained() || began.elapsed() >= GOOD_AFTER) {
-                    backoff.reset();
-                }
-                down(hub, error);
+                let is_good = error.is_none() && (conn.is_drained() || began.elapsed() >= GOOD_AFTER);
+                (error, is_good)
             }
-            Err(error) => down(hub, Some(error)),
+            Err(error) => (Some(error), false),
+        };
+        if error.is_none() {
+            refused.reset();
         }
-        sleep(backoff.next()).await;
+        if is_good {
+            backoff.reset();
+        }
+        let is_refused = error.as_ref().is_some_and(is_refusal);
+        down(hub, error);
+        sleep(if is_refused { refused.next() } else { backoff.next() }).await;
     }
 }
 

@@ -242,6 +242,34 @@ async fn client_whose_token_is_refused_is_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_is_refused_seldom_tries_again_and_says_so_at_once_to_whoever_asks() {
+    let (builder, mut dock) = Dock::new();
+    let client = builder.build().unwrap();
+    let began = tokio::time::Instant::now();
+    let refusing = async {
+        loop {
+            let mut wire = dock.accept().await;
+            wire.read_hello().await;
+            let payload = Fault::new(Code::Unauthorized).encode();
+            wire.send(Frame::new(Kind::ErrorConnection, Kind::ErrorConnection.header(), payload)).await;
+        }
+    };
+    let asking = async {
+        assert!(client.send("x").send().await.is_err());
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let asked = tokio::time::Instant::now();
+        assert_eq!(client.send("x").send().await.unwrap_err().code(), Code::Unauthorized);
+        assert!(asked.elapsed() < Duration::from_secs(1));
+    };
+    tokio::select! {
+        () = refusing => {}
+        () = asking => {}
+    }
+    assert!(began.elapsed() >= Duration::from_mins(10));
+    assert!((10..=25).contains(&dock.dialled()), "{} in 10 minutes", dock.dialled());
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_waits_for_a_connection_is_told_when_the_server_refuses_it() {
     let (client, wire, mut dock) = connected().await;
     let mut receiver = {
