@@ -35,9 +35,10 @@ fuzz-all SECONDS="60":
 fuzz-keep TARGET:
     scripts/fuzz keep {{TARGET}}
 
-# Rewrites what is printed from the code: the tables in docs/protocol.md, the golden vectors.
+# Rewrites what is printed from the code: the tables in docs/protocol.md, docs/limits.md, the golden vectors.
 bless:
     TIELINE_BLESS=1 cargo test -p tieline-protocol
+    TIELINE_BLESS=1 cargo test -p tieline-server --test limits_document
 
 # Known vulnerabilities in dependencies; needs the advisory database.
 advisories:
