@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use tieline_server::{Config, LIMITS, Limit, Unit, fixed, worst_case};
+use tieline_server::{Config, LIMITS, Limit, Transport, Unit, fixed, worst_case};
 
 fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
@@ -67,7 +67,7 @@ fn what_is_fixed() -> String {
 }
 
 fn worst() -> String {
-    let rows = worst_case(&Config::default());
+    let rows = worst_case(&Config::default(), Transport::Tls);
     let all = rows.iter().map(|row| row.bytes).sum();
     let rows = rows.into_iter().map(|row| vec![size(row.bytes), row.words]);
     table(&["at most", "for"], rows.chain([vec![size(all), "in all".to_owned()]]))
