@@ -105,8 +105,9 @@ async fn carry(hub: &Arc<Hub>, conn: &Arc<Conn>) -> Option<Error> {
     if greeted {
         info!(server = hub.settings.dialer.name, "connected");
         lock(&hub.trouble).take();
-        hub.link.send_replace(Link::Up(Arc::clone(conn)));
+        // First what is to be seen: whoever waits for the connection may look at once.
         hub.status.send_replace(Status::Connected);
+        hub.link.send_replace(Link::Up(Arc::clone(conn)));
         for core in hub.cores() {
             conn.attach(&core);
         }

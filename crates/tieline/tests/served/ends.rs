@@ -28,6 +28,20 @@ async fn work_goes_on_when_the_server_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn client_that_is_connected_says_so() {
+    bounded(async {
+        let server = Server::start().await;
+        for _ in 0..200 {
+            let client = server.client().await;
+            assert_eq!(*client.status().borrow(), Status::Connected);
+            client.close().await;
+        }
+        server.drained().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn draining_server_lets_running_work_finish() {
     bounded(async {
         let server = Server::start().await;
