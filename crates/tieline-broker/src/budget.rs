@@ -30,6 +30,8 @@ pub struct Budget {
     wanted_by: AtomicU64,
     /// Something was given back since somebody was refused.
     freed: AtomicBool,
+    /// Receives that are open: see [`crate::place`].
+    pub(crate) receives: AtomicU64,
 }
 
 impl Budget {
@@ -40,6 +42,7 @@ impl Budget {
             held: AtomicU64::new(0),
             wanted_by: AtomicU64::new(0),
             freed: AtomicBool::new(false),
+            receives: AtomicU64::new(0),
         })
     }
 
@@ -147,6 +150,10 @@ impl Account {
     /// Says who has this connection; once, before it opens anything.
     pub fn belongs_to(&self, principal: Arc<Principal>) {
         let _ = self.principal.set(principal);
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub(crate) fn principal(&self) -> Option<&Arc<Principal>> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::exchange::Slot;
+use crate::place::Place;
 use crate::port::ConnKey;
 use crate::turns::Turns;
 
@@ -19,6 +20,8 @@ pub(crate) struct Receive {
     pub(crate) used: u64,
     /// Its place among the ready.
     pub(crate) turn: Option<i64>,
+    /// Its place among all that are open.
+    pub(crate) _place: Place,
 }
 
 impl Receive {

@@ -9,6 +9,7 @@
 //! | `ending` | all the ways in which an exchange ends |
 //! | `exchange`, `channel`, `turns` | what there is: requests, channels and receives, queues in turn |
 //! | `budget`, `principal` | memory that was promised; the requests of one who has several connections |
+//! | `place` | how many receives may be open |
 //! | `flood`, `meter` | a bound on what costs the server and not the peer; how rates are measured |
 //! | `port`, `config` | the connections' outboxes as the core sees them; what can be set |
 //! | `check` | the invariants as formulas that run |
@@ -30,6 +31,7 @@ mod granting;
 mod keyed;
 mod meter;
 mod opening;
+mod place;
 mod port;
 mod principal;
 mod receiving;
@@ -43,5 +45,6 @@ pub use core::{Core, Counts};
 pub use flood::{FLOOD_BURST, FLOOD_RATE, FloodMeter};
 pub use meter::{Meter, Rate};
 pub use opening::PLACES_MIN;
+pub use place::{RECEIVE, RECEIVES_MIN, receives_max};
 pub use port::{ConnKey, Port};
 pub use principal::Principal;

@@ -11,6 +11,7 @@ use tieline_protocol::{ChannelId, Code, Fault, Frame, Kind, StartPayload, Time, 
 
 use crate::channel::Receive;
 use crate::core::Core;
+use crate::place::Place;
 use crate::port::{ConnKey, Port};
 
 /// Closings of receives that a connection may leave unread, beside those of as many as it may have open: as much
@@ -62,25 +63,25 @@ impl<P: Port> Core<P> {
     fn open_receive(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
         let channel = frame.header.channel;
         let start = receive_payload(frame)?;
-        if let Err(fault) = self.may_receive(conn, channel, &start) {
-            self.answer_with(conn, channel, &fault);
-            return Ok(());
-        }
+        let place = match self.may_receive(conn, channel, &start) {
+            Ok(place) => place,
+            Err(fault) => {
+                self.answer_with(conn, channel, &fault);
+                return Ok(());
+            }
+        };
         self.receives_opened += 1;
-        let receive = Receive { id: self.receives_opened, count: 0, used: 0, turn: None };
+        let receive = Receive { id: self.receives_opened, count: 0, used: 0, turn: None, _place: place };
         if let Some(record) = self.conns.get_mut(&conn) {
             record.receives.insert(channel, receive);
             self.channels.entry(channel).or_default().receives += 1;
             self.engage(conn, true);
-            if let Some(account) = self.account(conn) {
-                account.receives.fetch_add(1, Relaxed);
-            }
             self.raise_receive(now, conn, channel, frame.header.value);
         }
         Ok(())
     }
 
-    fn may_receive(&mut self, conn: ConnKey, channel: ChannelId, start: &StartPayload) -> Result<(), Fault> {
+    fn may_receive(&mut self, conn: ConnKey, channel: ChannelId, start: &StartPayload) -> Result<Place, Fault> {
         if self.draining {
             return Err(Fault::new(Code::ShuttingDown));
         }
@@ -91,7 +92,9 @@ impl<P: Port> Core<P> {
             let message = format!("{open} receives are open on this connection, as many as it may have");
             return Err(Fault::because(Code::TooManyInFlight, message));
         }
-        Ok(())
+        self.account(conn).and_then(Place::take).ok_or_else(|| {
+            Fault::because(Code::Overloaded, "the server has as many receives open as it may: try again later")
+        })
     }
 
     /// Counts are absolute: an equal or lower one changes nothing.
@@ -129,9 +132,6 @@ impl<P: Port> Core<P> {
     pub(crate) fn close_receive(&mut self, conn: ConnKey, id: ChannelId) {
         let Some(used) = self.remove_receive(conn, id) else { return };
         self.engage(conn, false);
-        if let Some(account) = self.account(conn) {
-            account.receives.fetch_sub(1, Relaxed);
-        }
         let header = Kind::EndReceive.header().channel(id).value(used);
         self.outbox(conn, |o| o.ordered(Frame::new(Kind::EndReceive, header, Bytes::new())));
     }

@@ -112,7 +112,7 @@ codes! {
     8 DuplicateId "duplicate-id" "client" Connection No 76 400 "A request id did not increase on its connection, or another connection has the client id.";
     9 TooManyInFlight "too-many-in-flight" "sender, receiver" ExchangeOrReceive Safe 75 429 "The connection, or its token on all of its connections, has as much open as it may have.";
     10 ChannelFull "channel-full" "sender" Exchange Safe 75 503 "The channel holds as many waiting requests as it may, or this connection's share of them.";
-    11 Overloaded "overloaded" "client" Any Safe 75 503 "The server has promised all the memory it may, or this connection's share of it; or it, or the client's token, has as many connections as it may; or too many wrong tokens came from the client's address.";
+    11 Overloaded "overloaded" "client" Any Safe 75 503 "The server has promised all the memory it may, or this connection's share of it; or it, or the client's token, has as many connections or receives as it may; or too many wrong tokens came from the client's address.";
     12 NoReceiver "no-receiver" "sender" Exchange Safe 69 503 "No receiver is ready, and the request may not wait or may not be handed out again.";
     13 WaitLimit "wait-limit" "sender" Exchange Safe 75 503 "The request was not handed out within its wait.";
     14 DeadlineExceeded "deadline-exceeded" "sender, receiver" Exchange IfUnstarted 124 504 "The request was not over by its deadline.";

@@ -95,6 +95,12 @@ fn of_server() -> Vec<Fixed> {
             "of memory, for admissions alone",
             "A window that stays small only takes longer, while a request that isn't admitted is refused.",
         ),
+        row(
+            "a sixteenth".to_owned(),
+            "of what memory names, beside it, for receives that are open; 1 KiB each, and 1,024 in any case",
+            "Apart from requests, so that senders can't keep receivers out. Beyond, a receive is refused as overloaded; \
+             one connection may have a quarter of the free places.",
+        ),
         row(format!("{PLACES_MIN}"), "places on a channel that any connection may have", "However few are free."),
         row(
             size(REFUSALS_MAX as u64),

@@ -166,7 +166,7 @@ pub static LIMITS: &[Limit] = &[
         least: 1,
         most: u64::MAX,
         meaning: "Channels that one connection may receive on",
-        reason: "A worker receives on a few. Each takes a few hundred bytes that no budget counts.",
+        reason: "A worker receives on a few. Each takes a few hundred bytes; how many there may be in all follows from memory.",
         consequence: "A further receive is refused as too-many-in-flight, to its receiver.",
         change: Change::Restart,
         get: |config| config.limits.receives,

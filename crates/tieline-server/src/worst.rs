@@ -1,5 +1,6 @@
 //! What all limits add up to in memory, if everybody does the worst at once.
 
+use tieline_broker::{RECEIVE, receives_max};
 use tieline_protocol::header::HEADER_LEN;
 use tieline_protocol::limits::{REFUSALS_MAX, TURN};
 
@@ -19,9 +20,6 @@ pub struct Worst {
 
 /// Bytes of a connection that does nothing: its task, its books, its timer.
 const CONNECTION: u64 = 4 * 1024;
-
-/// Bytes of an open receive on a channel of its own, measured and rounded up.
-const RECEIVE: u64 = 1024;
 
 /// Bytes of a token with a few channels, and of a source of wrong ones.
 const TOKEN: u64 = 1024;
@@ -43,7 +41,7 @@ pub fn worst_case(config: &Config, transport: Transport) -> Vec<Worst> {
     let sockets = connections.saturating_add(LINGERING_MAX as u64);
     let payload = u64::from(config.limits.payload);
     let each = CONNECTION + REFUSALS_MAX as u64 + payload + HEADER_LEN as u64 + TURN as u64;
-    let receives = config.limits.receives.saturating_mul(RECEIVE);
+    let receives = receives_max(config.memory).min(connections.saturating_mul(config.limits.receives));
     let mut rows = vec![
         Worst {
             bytes: config.memory.saturating_mul(2),
@@ -63,8 +61,8 @@ pub fn worst_case(config: &Config, transport: Transport) -> Vec<Worst> {
             ),
         },
         Worst {
-            bytes: connections.saturating_mul(receives),
-            words: format!("receives: {} KiB a connection, all of them on channels of their own", receives / 1024),
+            bytes: receives.saturating_mul(RECEIVE),
+            words: format!("receives: {receives} in all, each on a channel of its own"),
         },
     ];
     if transport == Transport::Tls {

@@ -1,7 +1,7 @@
 //! Receives: counts, withdrawal, and the number that both sides agree on.
 
-use tieline_broker::CoreConfig;
-use tieline_protocol::{Code, Kind, StartPayload};
+use tieline_broker::{ADMISSION, CoreConfig, RECEIVES_MIN};
+use tieline_protocol::{ChannelId, Code, Kind, StartPayload};
 
 use crate::world::frames::*;
 use crate::world::words::code;
@@ -216,6 +216,27 @@ fn receives_beyond_the_limit_are_refused_with_one_error() {
     world.send(r, withdraw(CHANNEL));
     world.send(r, receive(ELSEWHERE, 1));
     assert_eq!(world.told(r), ["end+RECEIVE @0"], "the refused one isn't open, so it can be opened");
+}
+
+#[test]
+fn places_for_receives_are_shared_and_memory_that_requests_have_spent_takes_none() {
+    let mut world = World::with(CoreConfig::default(), ADMISSION);
+    let [s, greedy, late] = world.join_all();
+    world.send(s, request(id(s, 1)));
+    world.send(s, request(id(s, 2)));
+    assert_eq!(world.told(s), ["error+RESPONSE 1/2 overloaded UNSTARTED"], "the memory for requests is spent");
+    for number in 0..RECEIVES_MIN {
+        world.send(greedy, receive(ChannelId::from_u128((1 << 64) + u128::from(number)), 1));
+    }
+    let refused = world.told(greedy).iter().filter(|told| told.contains("overloaded")).count() as u64;
+    assert!((RECEIVES_MIN / 2..RECEIVES_MIN).contains(&refused), "{refused} of {RECEIVES_MIN} are refused");
+    world.send(late, receive(CHANNEL, 1));
+    assert_eq!(world.told(late).len(), 1, "it is handed what waits");
+    world.kill(greedy);
+    for number in 0..RECEIVES_MIN / 8 {
+        world.send(late, receive(ChannelId::from_u128((1 << 64) + u128::from(number)), 1));
+    }
+    assert_eq!(world.told(late), NOTHING, "the places of whoever is gone are free again");
 }
 
 #[test]
