@@ -349,6 +349,23 @@ mod tests {
     }
 
     #[test]
+    fn grants_are_within_the_share_together_with_admissions() {
+        let account = Account::new(Budget::new(100 * ADMISSION));
+        let admitted: Vec<_> = (0..60).map(|_| account.reserve(ADMISSION, Purpose::Admission)).collect();
+        assert!(admitted.iter().all(Option::is_some));
+        let granted: Vec<_> = std::iter::from_fn(|| account.reserve(ADMISSION, Purpose::Grant)).collect();
+        assert_eq!(granted.len(), 4, "64 of both together");
+    }
+
+    #[test]
+    fn whoever_begins_to_wait_for_memory_looks_again_at_once() {
+        let budget = Budget::new(ADMISSION);
+        budget.want(true);
+        assert!(budget.take_freed(), "what another core gave back just before would be missed");
+        assert!(!budget.take_freed(), "once");
+    }
+
+    #[test]
     fn the_budget_is_never_exceeded() {
         let budget = Budget::new(10 * ADMISSION);
         let accounts: Vec<_> = (0..4).map(|_| Account::new(Arc::clone(&budget))).collect();

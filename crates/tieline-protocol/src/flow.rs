@@ -250,6 +250,23 @@ mod tests {
     }
 
     #[test]
+    fn half_a_window_is_granted_though_the_producer_has_credit_left() {
+        let mut window = Window::new(1000, 16);
+        assert_eq!(window.open(), Some(1000));
+        assert_eq!(window.consume(499, 600), None);
+        assert_eq!(window.consume(1, 600), Some(1500));
+    }
+
+    #[test]
+    fn an_older_grant_takes_no_credit_away() {
+        let mut outbound = Outbound::new(16);
+        outbound.granted(100);
+        outbound.spend(60);
+        outbound.granted(50);
+        assert_eq!(outbound.credit(), 40);
+    }
+
+    #[test]
     fn a_body_that_was_consumed_whole_is_granted_more_of() {
         let mut window = Window::new(1000, 16);
         assert_eq!(window.consume(16, 16), Some(1016));

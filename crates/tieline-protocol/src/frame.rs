@@ -215,8 +215,24 @@ mod tests {
     }
 
     #[test]
+    fn a_header_without_its_payload_is_a_frame_that_has_begun() {
+        let mut decoder = Decoder::new(Role::Client);
+        let mut buffer = BytesMut::from(&chunk(0, b"abc").to_bytes()[..HEADER_LEN]);
+        assert!(decoder.is_within_frame(&buffer));
+        assert_eq!(decoder.next(&mut buffer), Ok(None));
+        assert!(decoder.is_within_frame(&buffer), "the header was taken from the buffer");
+        assert_eq!(decoder.lacks(&buffer), 3);
+        buffer.extend_from_slice(b"ab");
+        assert_eq!(decoder.lacks(&buffer), 1);
+        buffer.extend_from_slice(b"c");
+        assert_eq!(decoder.next(&mut buffer), Ok(Some(chunk(0, b"abc"))));
+        assert!(!decoder.is_within_frame(&buffer));
+    }
+
+    #[test]
     fn metadata_that_is_longer_than_its_start_is_refused() {
         assert!(StartPayload::split(&Bytes::from_static(&[0, 5, 1, b'a'])).is_err());
+        assert!(StartPayload::split(&Bytes::from_static(&[0, 5, 1, b'a', 0, 0])).is_err(), "by one byte");
         assert!(StartPayload::split(&Bytes::from_static(&[0])).is_err());
         let mut metadata = Metadata::new();
         metadata.push("a", "b").unwrap();

@@ -248,6 +248,7 @@ mod tests {
         liveness.frame(at(0), true);
         for second in [14, 28] {
             liveness.heard(at(second), 1);
+            liveness.frame(at(second), true);
             assert_eq!(liveness.tick(at(second)), Pulse::Fine);
         }
         let mut paced = liveness.clone();
@@ -255,6 +256,41 @@ mod tests {
         assert_eq!(liveness.tick(at(30)), Pulse::Crawling);
         paced.heard(at(29), 16 * 1024);
         assert_eq!(paced.tick(at(30)), Pulse::Fine);
+        for second in [43, 58] {
+            paced.heard(at(second), 1);
+            assert_eq!(paced.tick(at(second)), Pulse::Fine);
+        }
+        assert_eq!(paced.tick(at(59)), Pulse::Crawling, "each span wants its 16 KiB");
+    }
+
+    #[test]
+    fn more_that_waits_gives_a_stalled_peer_no_more_time() {
+        let mut liveness = greeted();
+        liveness.queued(at(1));
+        for second in [10, 20, 30] {
+            liveness.heard(at(second), 1);
+            liveness.queued(at(second));
+            assert_eq!(liveness.tick(at(second)), Pulse::Fine);
+        }
+        assert_eq!(liveness.tick(at(31)), Pulse::Stalled);
+    }
+
+    #[test]
+    fn the_next_tick_is_when_the_first_of_the_clocks_runs_out() {
+        let mut liveness = greeted();
+        liveness.set_ping_after(Duration::from_mins(1));
+        assert_eq!(liveness.next_tick(), at(15), "a ping must have time to be answered");
+        liveness.heard(at(12), 1);
+        let (mut stalled, mut crawling) = (liveness.clone(), liveness.clone());
+        stalled.queued(at(0));
+        crawling.frame(at(0), true);
+        for liveness in [&mut stalled, &mut crawling] {
+            for second in [12, 24] {
+                liveness.heard(at(second), 1);
+                assert_eq!(liveness.tick(at(second)), Pulse::Fine);
+            }
+            assert_eq!(liveness.next_tick(), at(30));
+        }
     }
 
     #[test]
@@ -262,5 +298,24 @@ mod tests {
         let mut liveness = greeted();
         assert_eq!(liveness.tick(at(500)), Pulse::Fine);
         assert_eq!(liveness.tick(at(515)), Pulse::Ping(1));
+    }
+
+    #[test]
+    fn a_clock_that_jumped_says_nothing_of_a_stall_a_frame_or_a_hello_either() {
+        let (mut stalled, mut crawling) = (greeted(), greeted());
+        stalled.queued(at(0));
+        crawling.frame(at(0), true);
+        for (liveness, end) in [(&mut stalled, Pulse::Stalled), (&mut crawling, Pulse::Crawling)] {
+            assert_eq!(liveness.tick(at(500)), Pulse::Fine);
+            for second in [510, 520] {
+                liveness.heard(at(second), 1);
+                assert_eq!(liveness.tick(at(second)), Pulse::Fine);
+            }
+            assert_eq!(liveness.tick(at(530)), end);
+        }
+        let mut silent = Liveness::new(LivenessLimits::default(), Time::ZERO);
+        assert_eq!(silent.tick(at(500)), Pulse::Fine);
+        assert_eq!(silent.tick(at(504)), Pulse::Fine);
+        assert_eq!(silent.tick(at(505)), Pulse::NoHello);
     }
 }

@@ -1,5 +1,6 @@
 //! Credit: each direction has its own window, grants pass through the server, and who exceeds them is told so.
 
+use tieline_broker::ConnKey;
 use tieline_protocol::Code;
 use tieline_protocol::limits::WINDOW_DEFAULT;
 
@@ -11,7 +12,7 @@ const NOTHING: [&str; 0] = [];
 const WINDOW: usize = WINDOW_DEFAULT as usize;
 
 /// A request that a receiver has, with so much metadata and body.
-fn handed(world: &mut World, about: usize, body: usize) -> (tieline_broker::ConnKey, tieline_broker::ConnKey) {
+fn handed(world: &mut World, about: usize, body: usize) -> (ConnKey, ConnKey) {
     let [s, r] = world.join_all();
     world.send(r, receive(CHANNEL, 9));
     world.send(s, request(id(s, 1)).metadata(metadata(about)).body(zeros(body)));
@@ -247,6 +248,37 @@ fn offsets_must_be_the_next_and_ends_must_tell_the_true_length() {
         assert_eq!(world.told(r), ["error+REQUEST 1/1 invalid-frame"]);
         assert_eq!(world.told(s), ["error+RESPONSE 1/1 receiver-lost"]);
         world.assert_at_rest();
+    }
+}
+
+#[test]
+fn nothing_but_an_error_follows_the_end_of_a_request_however_it_was_closed() {
+    for closing in 0..3 {
+        for behind in [chunk(Request, id(ConnKey(1), 1), 3, "more"), end(Request, id(ConnKey(1), 1), 3)] {
+            let mut world = World::new();
+            let [s, r] = world.join_all();
+            world.send(r, receive(CHANNEL, 1));
+            let start = request(id(s, 1)).body("ab");
+            match closing {
+                0 => world.send(s, request(id(s, 1)).body("abc").last()),
+                1 => {
+                    world.send(s, start);
+                    world.send(s, last_chunk(Request, id(s, 1), 2, "c"));
+                }
+                _ => {
+                    world.send(s, start);
+                    world.send(s, chunk(Request, id(s, 1), 2, "c"));
+                    world.send(s, end(Request, id(s, 1), 3));
+                }
+            }
+            world.got(r);
+            world.send(r, ack(Request, id(s, 1), WINDOW));
+            assert_eq!(world.told(s), NOTHING, "nothing is granted of a body that is closed");
+            world.send(s, behind);
+            assert_eq!(world.told(s), ["error+RESPONSE 1/1 invalid-frame"]);
+            assert_eq!(world.told(r), ["error+REQUEST 1/1 sender-lost"]);
+            world.assert_at_rest();
+        }
     }
 }
 

@@ -278,11 +278,19 @@ fn codes_that_clients_may_not_send_break_the_exchange_and_unknown_ones_are_inter
         assert_eq!(world.told(s), ["error+RESPONSE 1/1 receiver-lost"], "{code}");
         world.assert_at_rest();
     }
+    let unknown = bytes::Bytes::from_static(&[0x7F, 0xFF]);
     let (mut world, s, r) = world_with(Handed);
     let mut frame = error(Response, id(s, 1), Code::Application);
-    frame.payload = bytes::Bytes::from_static(&[0x7F, 0xFF]);
+    frame.payload = unknown.clone();
     world.send(r, frame);
     assert_eq!(world.told(s), ["error+RESPONSE 1/1 internal"]);
+    world.assert_at_rest();
+    let (mut world, s, r) = world_with(Handed);
+    let mut frame = cancel(id(s, 1));
+    frame.payload = unknown;
+    world.send(s, frame);
+    assert_eq!(world.told(s), ["error+RESPONSE 1/1 cancelled"], "from a sender it has the effect of a cancel");
+    assert_eq!(world.told(r), ["error+REQUEST 1/1 internal"]);
     world.assert_at_rest();
 }
 

@@ -132,6 +132,19 @@ fn late_frames_within_the_credit_of_an_ended_exchange_are_free_and_others_are_no
 }
 
 #[test]
+fn a_late_start_of_a_response_counts_as_its_metadata_and_body() {
+    for (beyond, strikes) in [(0, 0), (1, 1)] {
+        let mut world = World::new();
+        let (s, r) = pair(&mut world);
+        world.send(s, request(id(s, 1)));
+        world.got(r);
+        world.send(s, cancel(id(s, 1)));
+        world.send(r, response(id(s, 1)).metadata(metadata(400)).body(zeros(INITIAL - 400 + beyond)));
+        assert_eq!(world.account(r).take_strikes(), strikes, "{beyond} bytes beyond the credit");
+    }
+}
+
+#[test]
 fn accounts_without_a_budget_admit_nothing() {
     let budget = Budget::new(0);
     let account = Account::new(budget);

@@ -39,6 +39,21 @@ fn an_exchange_holds_its_admission_until_its_last_byte_is_written() {
 }
 
 #[test]
+fn the_error_that_ends_an_exchange_is_paid_for_until_it_is_written() {
+    let mut world = World::new();
+    let (s, r) = pair(&mut world);
+    world.send(s, request(id(s, 1)));
+    world.got(r);
+    world.stall(s);
+    world.send(s, cancel(id(s, 1)));
+    world.settle();
+    assert_eq!((world.core.counts().busy, world.budget.held()), (0, ADMISSION), "the answer lies in its 4 KiB");
+    world.resume(s);
+    assert_eq!(world.told(s), ["error+RESPONSE 1/1 cancelled"]);
+    world.assert_at_rest();
+}
+
+#[test]
 fn a_sender_that_is_lost_gives_everything_back() {
     let mut world = World::new();
     let (s, r) = pair(&mut world);
@@ -182,6 +197,39 @@ fn what_cannot_be_reserved_now_is_passed_on_later_unasked() {
     assert_eq!(world.budget.held(), 2 * ADMISSION + 10_000, "and not a byte of the last quarter");
     world.send(s, cancel(id(s, 1)));
     world.assert_at_rest();
+}
+
+#[test]
+fn a_lower_grant_takes_nothing_from_one_that_waits_for_memory() {
+    let mut world = World::with(CoreConfig::default(), beside_the_last_quarter(2 * ADMISSION));
+    let (s, r) = pair(&mut world);
+    world.send(s, request(id(s, 1)));
+    world.send(s, request(id(s, 2)));
+    world.got(r);
+    for to in [30_000, 20_000] {
+        world.send(r, ack(Request, id(s, 1), to));
+    }
+    assert_eq!((world.told(s).len(), world.core.counts().hungry), (0, 1));
+    world.send(s, cancel(id(s, 2)));
+    assert_eq!(world.told(s), ["error+RESPONSE 1/2 cancelled", "ack+REQUEST 1/1 @30000"]);
+}
+
+#[test]
+fn a_producer_that_stands_still_is_granted_even_little() {
+    let mut world = World::with(CoreConfig::default(), beside_the_last_quarter(ADMISSION));
+    let (s, r) = pair(&mut world);
+    world.stall(r);
+    let about = 5000;
+    world.send(s, request(id(s, 1)).metadata(metadata(about)).body(zeros(INITIAL - about - 1)));
+    world.claim(r);
+    world.deliver(r);
+    world.send(r, ack(Request, id(s, 1), WINDOW));
+    assert_eq!(world.told(s).len(), 0, "it has a byte of credit, and less than a step is free");
+    world.send(s, chunk(Request, id(s, 1), INITIAL - about - 1, "x"));
+    world.claim(r);
+    world.deliver(r);
+    world.send(r, ack(Request, id(s, 1), WINDOW));
+    assert_eq!(world.told(s), [format!("ack+REQUEST 1/1 @{INITIAL}")], "what is left of the initial window");
 }
 
 #[test]

@@ -15,6 +15,8 @@ struct Inner {
     outbox: RefCell<Outbox<Reservation>>,
     claimed: RefCell<Batch>,
     marked: Cell<bool>,
+    /// The core has reported it since its writer last began.
+    woken: Cell<bool>,
     /// State of a xorshift; 0 while no writer races.
     racing: Cell<u64>,
 }
@@ -43,8 +45,19 @@ impl Line {
         self.0.marked.get()
     }
 
+    /// The core reported it: its writer has something to do.
+    pub(crate) fn wake(&self) {
+        self.0.woken.set(true);
+    }
+
+    pub(crate) fn is_woken(&self) -> bool {
+        self.0.woken.get()
+    }
+
+    /// The writer begins, and wants to hear of what comes from now on.
     pub(crate) fn unmark(&self) {
         self.0.marked.set(false);
+        self.0.woken.set(false);
     }
 
     /// The connection is closed: all that it held is dropped.

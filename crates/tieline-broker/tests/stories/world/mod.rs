@@ -243,7 +243,7 @@ impl World {
     /// Claims and writes for all connections that aren't stalled, until nobody has anything.
     pub(crate) fn settle(&mut self) {
         loop {
-            let busy = |peer: &Peer| !peer.stalled && (peer.line.is_marked() || !peer.line.claimed().is_empty());
+            let busy = |peer: &Peer| !peer.stalled && (peer.line.is_woken() || !peer.line.claimed().is_empty());
             let Some(conn) = self.peers.iter().find(|(_, peer)| busy(peer)).map(|(conn, _)| *conn) else { return };
             self.flush(conn);
         }
@@ -359,11 +359,12 @@ impl World {
         }
         for port in self.core.take_touched() {
             assert!(port.is_marked(), "only marked ports are reported");
+            port.wake();
         }
         for (conn, peer) in &self.peers {
             let outbox = peer.line.outbox();
             assert!(
-                outbox.is_empty() || peer.writing || peer.line.is_marked(),
+                outbox.is_empty() || peer.writing || peer.line.is_woken(),
                 "the writer of {conn:?} isn't woken for what it has"
             );
         }

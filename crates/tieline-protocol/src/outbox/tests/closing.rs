@@ -3,6 +3,18 @@
 use super::*;
 
 #[test]
+fn a_lane_that_is_finished_still_delivers_what_it_has_from_its_start_on() {
+    for way in [Way::Request, Way::Response] {
+        let mut outbox = outbox();
+        let key = outbox.open(exchange(1), way);
+        outbox.start(key, start());
+        outbox.finish(key, None);
+        assert_eq!(drain(&mut outbox).len(), 1);
+        assert_eq!(outbox.lanes(), 0);
+    }
+}
+
+#[test]
 fn a_small_request_is_one_frame() {
     let mut outbox = outbox();
     let key = outbox.open(exchange(1), Way::Request);

@@ -51,6 +51,14 @@ fn receives_and_request_starts_leave_in_the_order_in_which_they_were_decided() {
 }
 
 #[test]
+fn the_answer_to_a_ping_is_something_to_write() {
+    let mut outbox = outbox();
+    outbox.pong(7);
+    assert!(!outbox.is_empty(), "or its writer would not be woken for it");
+    assert_eq!(told(&mut outbox), ["ping+RESPONSE @7"]);
+}
+
+#[test]
 fn of_several_acks_that_wait_only_the_highest_leaves() {
     let mut outbox = outbox();
     let key = started_response(&mut outbox, 1);

@@ -12,6 +12,7 @@ fn a_start_that_was_not_claimed_is_taken_out_whole() {
     outbox.close(key, end());
     assert!(!outbox.has_left(key));
     assert!(outbox.retract(key));
+    assert!(outbox.is_empty(), "there is nothing to wake a writer for");
     assert_eq!(told(&mut outbox), [""; 0]);
     assert_eq!(outbox.lanes(), 0);
 }

@@ -46,6 +46,16 @@ fn a_claim_takes_about_a_turn_and_small_frames_fill_it() {
 }
 
 #[test]
+fn behind_small_frames_a_bulk_body_gets_what_is_left_of_the_turn() {
+    let mut outbox = outbox();
+    let keys: Vec<_> = (1..=13).map(|request| started_response(&mut outbox, request)).collect();
+    for (index, key) in keys.into_iter().enumerate() {
+        outbox.body(key, zeros(if index < 12 { 4 * KIB } else { 1024 * KIB }));
+    }
+    assert!(len(&claim(&mut outbox)) <= TURN + COPY_BELOW + HEADER_LEN);
+}
+
+#[test]
 fn no_claim_is_far_longer_than_a_turn() {
     let mut outbox = outbox();
     outbox.set_payload_max(1024 * 1024);
