@@ -142,18 +142,25 @@ fn a_start_stays_pinned_when_the_next_receive_is_open() {
     world.stall(r);
     world.send(s, request(id(s, 1)));
     world.send(r, withdraw(CHANNEL));
-    world.send(r, receive(CHANNEL, 1));
-    world.send(s, cancel(id(s, 1)));
+    world.send(r, receive(CHANNEL, 2));
     world.send(s, request(id(s, 2)));
+    world.send(s, cancel(id(s, 1)));
     world.send(s, request(id(s, 3)));
+    world.send(s, request(id(s, 4)));
     world.resume(r);
     assert_eq!(
         world.told(r),
-        ["start+REQUEST 1/1", "error+REQUEST 1/1 cancelled", "end+RECEIVE @1", "start+REQUEST 1/2"],
+        [
+            "start+REQUEST 1/1",
+            "error+REQUEST 1/1 cancelled",
+            "end+RECEIVE @1",
+            "start+REQUEST 1/2",
+            "start+REQUEST 1/3"
+        ],
         "the old start gives no readiness to the new receive"
     );
     world.send(r, withdraw(CHANNEL));
-    assert_eq!(world.told(r), ["end+RECEIVE @1"]);
+    assert_eq!(world.told(r), ["end+RECEIVE @2"]);
 }
 
 #[test]
