@@ -78,9 +78,7 @@ impl<P: Port> Core<P> {
             self.touched.push(port);
         }
         self.engage(receiver, true);
-        if !planted(Mutant::GrantLostAtHandOut) {
-            self.feed(slot, Way::Response);
-        }
+        self.feed(slot, Way::Response);
         if planted(Mutant::RequestBroadcast)
             && let Some(next) = self.channels.get(&id.channel).and_then(|channel| channel.next_ready(&[]))
         {
@@ -91,9 +89,7 @@ impl<P: Port> Core<P> {
     /// The receiver returned the request.
     pub(crate) fn hand_back(&mut self, now: Time, slot: Slot) {
         let Some(to) = self.detach(slot) else { return };
-        if !planted(Mutant::OldHandOutGoesOn) {
-            self.outbox(to.receiver, |o| o.discard(to.lane));
-        }
+        self.outbox(to.receiver, |o| o.discard(to.lane));
         if let Some(x) = self.exchanges.get_mut(slot) {
             x.returned_by.push(to.receiver);
         }

@@ -225,7 +225,7 @@ impl<P: Port> Core<P> {
     pub(crate) fn outbox<R>(&mut self, conn: ConnKey, step: impl FnOnce(&mut Outbox<Reservation>) -> R) -> Option<R> {
         let port = &self.conns.get(&conn)?.port;
         let result = port.with(step);
-        if port.mark() {
+        if port.mark() && !planted(Mutant::NobodyWoken) {
             self.touched.push(port.clone());
         }
         Some(result)

@@ -54,7 +54,7 @@ impl<P: Port> Core<P> {
         if let Some(fault) = to_opener {
             self.outbox(opener, |o| {
                 o.abort(lane, flags, fault.encode());
-                o.finish(lane, admission);
+                o.finish(lane, admission.filter(|_| !planted(Mutant::ErrorUnpaid)));
             });
         } else {
             drop(admission);

@@ -176,6 +176,7 @@ fn reserve(
         return Some(direction.wanted);
     }
     let to = direction.wanted.min(outbox.covered(lane) + account.grantable());
-    let worthwhile = to >= direction.granted + STEP || direction.arrived >= direction.granted;
+    let worthwhile = to >= direction.granted + STEP
+        || (direction.arrived >= direction.granted && !planted(Mutant::ProducerLeftStanding));
     (to > direction.granted && worthwhile && outbox.promise(lane, to, take)).then_some(to)
 }

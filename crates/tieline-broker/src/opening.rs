@@ -80,7 +80,7 @@ impl<P: Port> Core<P> {
         })?;
 
         let closed = frame.has(Flags::FINAL);
-        if closed {
+        if closed && !planted(Mutant::BodyBehindFinal) {
             request.close(None).map_err(|violation| violation.fault())?;
         }
         let close = closed.then(|| Close::End { trailer: Bytes::new() });

@@ -69,9 +69,7 @@ impl<P: Port> Core<P> {
 
     fn close_request(&mut self, slot: Slot, trailer: Bytes) {
         let Some(x) = self.exchanges.get_mut(slot) else { return };
-        if let Some(kept) = &mut x.kept
-            && !planted(Mutant::EndLostWhileWaiting)
-        {
+        if let Some(kept) = &mut x.kept {
             kept.close = Some(Close::End { trailer: trailer.clone() });
         }
         if let Some(to) = x.hand_out() {

@@ -68,9 +68,6 @@ pub(crate) const fn expected(mutant: Mutant) -> Expected {
         Mutant::BegunHandedOutAgain => {
             story("handing_out_again::a_receiver_lost_with_a_start_that_left_is_told_as_it_is")
         }
-        Mutant::OldHandOutGoesOn => {
-            story("handing_out_again::a_return_in_the_midst_of_writing_discards_the_rest_of_that_hand_out")
-        }
         Mutant::TimerKeptAtWait => {
             story("idempotent::an_idempotent_request_whose_receiver_was_lost_and_who_waits_no_longer_has_a_wait")
         }
@@ -86,20 +83,19 @@ pub(crate) const fn expected(mutant: Mutant) -> Expected {
         Mutant::WaitingCountsAsForwarded => {
             story("credit::what_still_waits_for_the_consumer_does_not_count_as_forwarded")
         }
-        Mutant::GrantLostAtHandOut => {
-            story("handing_out_again::a_grant_that_came_while_the_request_waited_is_not_lost")
-        }
         Mutant::CancelLeaksOneByte => story("endings::a_cancel_overtakes_and_discards_what_is_queued_both_ways"),
         Mutant::GivenBackTwice => broker("budget::tests::what_is_dropped_is_given_back"),
         Mutant::WrittenStaysReserved => story(
             "memory::a_grant_beyond_the_initial_window_is_reserved_for_whoever_granted_and_given_back_as_bytes_are_written",
         ),
         Mutant::AdmissionFreedEarly => story("memory::an_exchange_holds_its_admission_until_its_last_byte_is_written"),
+        Mutant::ErrorUnpaid => story("memory::the_error_that_ends_an_exchange_is_paid_for_until_it_is_written"),
         Mutant::PinnedStartUnpaid => {
             story("floods::a_pinned_start_is_paid_for_until_it_is_written_though_its_sender_is_gone")
         }
         Mutant::HungryForgotten => story("memory::what_cannot_be_reserved_now_is_passed_on_later_unasked"),
         Mutant::HungryTurnNotAdvanced => story("memory::memory_that_comes_free_is_shared_in_turn_by_connection"),
+        Mutant::ProducerLeftStanding => story("memory::a_producer_that_stands_still_is_granted_even_little"),
         Mutant::HungrySpins => {
             hangs(story("memory::memory_that_comes_free_is_offered_once_to_those_who_have_spent_their_share"))
         }
@@ -113,8 +109,8 @@ pub(crate) const fn expected(mutant: Mutant) -> Expected {
         }
         Mutant::ErrorWaitsItsTurn => story("endings::a_servers_error_overtakes_the_bulk_of_others_too"),
         Mutant::FinalLost => story("assignment::a_small_exchange_is_two_frames_in_and_two_out"),
-        Mutant::EndLostWhileWaiting => {
-            story("handing_out_again::the_end_and_trailer_that_came_are_handed_out_again_too")
+        Mutant::BodyBehindFinal => {
+            story("credit::nothing_but_an_error_follows_the_end_of_a_request_however_it_was_closed")
         }
         Mutant::SmallPiecesOvertaken => {
             protocol("pieces::tests::small_pieces_are_joined_and_large_ones_are_not_copied")
@@ -122,6 +118,8 @@ pub(crate) const fn expected(mutant: Mutant) -> Expected {
         Mutant::PongOvertakesRefusal => {
             protocol("outbox::tests::order::the_answer_to_a_ping_stands_behind_the_refusals_of_what_came_before_it")
         }
+        Mutant::PongForgotten => protocol("outbox::tests::order::the_answer_to_a_ping_is_something_to_write"),
+        Mutant::NobodyWoken => story("assignment::a_small_exchange_is_two_frames_in_and_two_out"),
         Mutant::NextReceiveRaised => {
             protocol("outbox::tests::receives::a_raise_of_a_withdrawn_receive_does_not_touch_the_next")
         }
@@ -141,8 +139,13 @@ pub(crate) const fn expected(mutant: Mutant) -> Expected {
             protocol("rules::shapes::tests::payloads_out_of_bounds_and_values_out_of_place_are_refused")
         }
         Mutant::HeaderForgotten => protocol("frame::tests::any_split_of_the_bytes_gives_the_same_frames"),
+        Mutant::MetadataOneByteTooLong => protocol("frame::tests::metadata_that_is_longer_than_its_start_is_refused"),
         Mutant::IdUsedTwice => protocol("session::tests::request_ids_strictly_increase_and_gaps_are_harmless"),
         Mutant::FloodNeverStrikes => broker("flood::tests::a_burst_is_forgiven_with_time"),
         Mutant::SilenceNotNoticed => protocol("liveness::tests::a_silent_peer_is_pinged_once_and_then_given_up"),
+        Mutant::StallClockRestarts => protocol("liveness::tests::more_that_waits_gives_a_stalled_peer_no_more_time"),
+        Mutant::CrawlClockRestarts => {
+            protocol("liveness::tests::a_frame_that_crawls_is_the_end_and_one_that_keeps_its_pace_is_not")
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use tieline_protocol::mutant::Row;
 
+use crate::run::SEED;
+
 /// The most that is printed of a panic's words, in bytes.
 const WORDS: usize = 100;
 
@@ -46,7 +48,7 @@ impl Report {
 
     /// The suites passed without a mutant, in so much time.
     pub(crate) fn control(&self, suites: &[(String, Duration)]) {
-        println!("Without a mutant all pass:");
+        println!("Without a mutant all pass (random tests draw from seed {SEED}):");
         for (name, time) in suites {
             println!("  {:6.2} s  {name}", time.as_secs_f64());
         }

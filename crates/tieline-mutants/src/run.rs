@@ -10,6 +10,9 @@ use anyhow::{Context, Result};
 
 use crate::suites::{Suite, cargo};
 
+/// From which the random tests of every run draw.
+pub(crate) const SEED: &str = "3";
+
 /// What is wrong with the code under test in this run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Planted {
@@ -46,7 +49,7 @@ impl Suite {
         // As cargo would; some tests ask it for the tree of dependencies.
         command.env("CARGO", cargo()).env("CARGO_MANIFEST_DIR", &self.directory).env_remove("TIELINE_BLESS");
         // Random tests draw the same numbers in every run, and neither look for a smaller failure nor keep it.
-        command.env("PROPTEST_RNG_SEED", "3").env("PROPTEST_MAX_SHRINK_ITERS", "0");
+        command.env("PROPTEST_RNG_SEED", SEED).env("PROPTEST_MAX_SHRINK_ITERS", "0");
         command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true").env("RUST_BACKTRACE", "0");
         match planted {
             Planted::Nothing => &mut command,

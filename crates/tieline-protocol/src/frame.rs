@@ -79,7 +79,7 @@ impl StartPayload {
             return Err(Violation::invalid("a start begins with the length of its metadata, in two bytes"));
         };
         let len = usize::from(u16::from_be_bytes(*len));
-        if len > rest.len() {
+        if len > rest.len() + usize::from(planted(Mutant::MetadataOneByteTooLong)) {
             return Err(Violation::invalid(format!(
                 "the start names {len} bytes of metadata, and {} bytes follow",
                 rest.len()

@@ -115,14 +115,15 @@ impl Liveness {
     pub fn frame(&mut self, now: Time, is_within: bool) {
         if !is_within {
             self.frame_since = None;
-        } else if self.frame_since.is_none() {
+        } else if self.frame_since.is_none() || planted(Mutant::CrawlClockRestarts) {
             self.frame_since = Some((now, FRAME_PACE));
         }
     }
 
     /// Bytes wait to be written.
     pub fn queued(&mut self, now: Time) {
-        self.writing_since.get_or_insert(now);
+        let anew = planted(Mutant::StallClockRestarts);
+        self.writing_since = self.writing_since.filter(|_| !anew).or(Some(now));
     }
 
     /// The socket took bytes; `more` if others still wait.

@@ -55,7 +55,6 @@ mutants! {
         OldReceiveTakenBackFrom: "A start is taken back that stands before the end of its receive.",
         AcceptNotNoted: "A receiver that accepted a request may return it all the same.",
         BegunHandedOutAgain: "A request that isn't idempotent is handed out again though a receiver may have begun it.",
-        OldHandOutGoesOn: "What is queued of a returned request goes on to the receiver that returned it.",
         TimerKeptAtWait: "The wait of a request that left once goes on counting when it waits again.",
         OverdueHandedOut: "A request whose time has passed is handed out, since its timer hasn't been looked at yet.",
         LiveIdsTakenOver: "A request under the ids of a live one takes that one's place.",
@@ -65,16 +64,17 @@ mutants! {
         GrantOneByteTooFar: "A grant of one byte more than the largest window is passed on.",
         GrantNotInBooks: "A grant is passed on, and whoever obeys it is punished.",
         WaitingCountsAsForwarded: "A receiver that reads nothing may go on granting.",
-        GrantLostAtHandOut: "What the sender granted of the response is lost when its request is handed out.",
     }
     "memory" {
         CancelLeaksOneByte: "A cancel gives back all but one byte of what the exchange held of the budget.",
         GivenBackTwice: "What was reserved is given back twice.",
         WrittenStaysReserved: "Bytes that were written stay reserved until their exchange is over.",
         AdmissionFreedEarly: "What an exchange holds is given back before its last byte is written.",
+        ErrorUnpaid: "An error that waits to be written to a sender is charged to nobody.",
         PinnedStartUnpaid: "A start that outlives its exchange in a stalled receiver's outbox is charged to nobody.",
         HungryForgotten: "A grant that memory didn't suffice for is forgotten.",
         HungryTurnNotAdvanced: "Memory that comes free goes to whoever asked first, as long as there is any.",
+        ProducerLeftStanding: "A producer without credit waits until half an initial window can be granted.",
         HungrySpins: "As long as memory is short, those who wait for it are asked without end.",
         GrantsTakeLastQuarter: "Grants take memory that is set aside for admissions.",
     }
@@ -86,9 +86,11 @@ mutants! {
     "order" {
         ErrorWaitsItsTurn: "A server's error stands behind the bodies of others.",
         FinalLost: "The end of a body is lost where it is joined with the last chunk.",
-        EndLostWhileWaiting: "The end of a request that comes while it waits is lost.",
+        BodyBehindFinal: "A body goes on behind the start that closed it.",
         SmallPiecesOvertaken: "A large piece of a body overtakes small ones that wait to be joined.",
         PongOvertakesRefusal: "The answer to a ping overtakes refusals of what came before it.",
+        PongForgotten: "A writer that has nothing but the answer to a ping is not told so.",
+        NobodyWoken: "The core puts frames out, and reports nobody to wake for them.",
         NextReceiveRaised: "The readiness of a receive that was withdrawn raises the next on its channel.",
         KeyUsedAgain: "The key of an exchange that is over names the next that takes its place.",
     }
@@ -102,9 +104,12 @@ mutants! {
         ReservedFlagsAccepted: "Flags that a frame may not bear are passed over.",
         PayloadOneByteTooLong: "A payload may be one byte longer than its limit.",
         HeaderForgotten: "A header whose payload has not come yet is forgotten.",
+        MetadataOneByteTooLong: "Metadata may be a byte longer than the start that it stands in.",
         IdUsedTwice: "A connection may use a request id again.",
         FloodNeverStrikes: "Nobody is ever closed for a flood.",
         SilenceNotNoticed: "A peer that says nothing is never given up.",
+        StallClockRestarts: "A peer that reads nothing is given new time with all that is queued for it.",
+        CrawlClockRestarts: "A frame that crawls is given new time with every byte.",
     }
 }
 
