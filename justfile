@@ -19,6 +19,17 @@ soak:
 kill-soak SECONDS="60":
     TIELINE_SOAK_SECONDS={{SECONDS}} cargo test -p tieline-cli --test kill_soak
 
+# Hostile clients of every class against a real server; prints the table of their classes and how a bystander fared.
+hostile:
+    mkdir -p target && rm -f target/hostile.jsonl
+    TIELINE_HOSTILE_FIGURES="$PWD/target/hostile.jsonl" cargo test --release -p tieline-server --test hostile -- --test-threads=1
+    cargo run --release -p tieline-gates -- --cases target/hostile.jsonl
+
+# Numbers that must be reached, measured on the real server; all gates, or those that are named. Prints the table.
+gates *NAMES:
+    cargo build --release -p tieline-cli -p tieline-gates
+    cargo run --release -p tieline-gates -- {{NAMES}}
+
 # Plants faults in the pure crates, one at a time: the tests must notice each. All of them, or those that are named.
 mutants *NAMES:
     cargo run -p tieline-mutants -- {{NAMES}}
