@@ -30,6 +30,10 @@ gates *NAMES:
     cargo build --release -p tieline-cli -p tieline-gates
     cargo run --release -p tieline-gates -- {{NAMES}}
 
+# A server replaced again and again under load: no request may fail, and each must run once. How many restarts?
+rolling-restart RESTARTS="40":
+    TIELINE_RESTARTS={{RESTARTS}} cargo test -p tieline-cli --test rolling_restart -- --nocapture
+
 # Plants faults in the pure crates, one at a time: the tests must notice each. All of them, or those that are named.
 mutants *NAMES:
     cargo run -p tieline-mutants -- {{NAMES}}

@@ -44,12 +44,20 @@ pub(crate) fn run(stage: &mut Stage, rng: &mut Rng, span: Duration) {
     let until = Instant::now() + span;
     // A short soak would end within the silence.
     let silent_share = if span > 2 * SILENCE { 2 } else { 0 };
+    // A server's silence is everybody's, so there is one, in a soak that can spare the time.
+    let mut silent_server = (span > 5 * SILENCE).then(|| Instant::now() + span / 2);
     while Instant::now() < until && stage.unexplained.is_empty() {
         sleep(rng.millis(10, 120));
         stage.tend();
         stage.refill();
         let (kind, deed) = draw(rng);
-        act(stage, rng, kind, deed, silent_share);
+        act(stage, rng, kind, deed, if kind == Kind::Server { 0 } else { silent_share });
+        if silent_server.is_some_and(|at| at <= Instant::now()) {
+            act(stage, rng, Kind::Server, Deed::Stop, 100);
+            if stage.children.iter().any(|child| child.kind == Kind::Server && child.is_silent) {
+                silent_server = None;
+            }
+        }
     }
 }
 
@@ -70,7 +78,7 @@ fn act(stage: &mut Stage, rng: &mut Rng, kind: Kind, deed: Deed, silent_share: u
     let count = stage.children.iter().filter(is_one).count() as u64;
     let chosen = rng.below(count.max(1)) as usize;
     let Some(child) = stage.children.iter().filter(is_one).nth(chosen) else { return };
-    let is_silenced = kind != Kind::Server && rng.percent(silent_share);
+    let is_silenced = rng.percent(silent_share);
     let pid = child.pid;
     let what = match deed {
         Deed::Kill if child.leaving.is_some() => "killed while leaving",

@@ -125,7 +125,7 @@ fn soak() -> ExitCode {
 
     let unexplained = judge(&mut stage, folder.path());
     if unexplained.is_empty() {
-        println!("none unexplained");
+        println!("{:>8}  unexplained, with TIELINE_SOAK_SEED={seed}", 0);
         return ExitCode::SUCCESS;
     }
     for words in unexplained.iter().take(50) {
@@ -157,6 +157,7 @@ fn judge(stage: &mut Stage, folder: &Path) -> Vec<String> {
     for (what, count) in &counts {
         println!("{count:>8}  {what}");
     }
+    println!("{:>8}  servers started while the one before drained", stage.successions);
     println!("{:>8}  MiB at most used by a server", stage.memory >> 20);
     if stage.memory > MEMORY {
         unexplained.push(format!("a server used {} MiB", stage.memory >> 20));

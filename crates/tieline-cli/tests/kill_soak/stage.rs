@@ -40,6 +40,8 @@ pub(crate) struct Stage {
     pub(crate) memory: u64,
     /// Senders that came to their end.
     pub(crate) lived: Vec<u32>,
+    /// How often a server was started at an address whose last server was draining.
+    pub(crate) successions: u64,
     folder: PathBuf,
     port: u16,
     living: Living,
@@ -55,6 +57,7 @@ impl Stage {
             unexplained: Vec::new(),
             memory: 0,
             lived: Vec::new(),
+            successions: 0,
             folder: folder.to_owned(),
             port,
             living,
@@ -70,6 +73,8 @@ impl Stage {
         let tieline = env!("CARGO_BIN_EXE_tieline");
         let server = format!("127.0.0.1:{}", self.port);
         self.senders += u64::from(kind == Kind::Sender);
+        let drains = |child: &Child| child.kind == Kind::Server && !child.is_killed;
+        self.successions += u64::from(kind == Kind::Server && self.children.iter().any(drains));
         let base = (self.senders << 32).to_string();
         let this = std::env::current_exe().expect("this program has a path");
         let this = this.to_str().expect("a path in UTF-8");
@@ -95,9 +100,10 @@ impl Stage {
     }
 
     fn count(&self, kind: Kind) -> usize {
-        // A server keeps its address until it has ended; others can be replaced while they are of no use.
+        // Those that are of no use are replaced; but a server that only sleeps keeps its address, and one that is
+        // killed has it until it has ended.
         let counts = |child: &&Child| {
-            child.kind == kind && (kind == Kind::Server || child.leaving.is_none() && !child.is_silent)
+            child.kind == kind && child.leaving.is_none() && (kind == Kind::Server || !child.is_silent)
         };
         self.children.iter().filter(counts).count()
     }

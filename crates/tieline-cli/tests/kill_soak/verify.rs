@@ -149,9 +149,22 @@ impl<'a> Judge<'a> {
             (Some("error"), Some(_), Some("accepted")) if !has_begun && !self.receivers_died(open.at, outcome.at) => {
                 Err("its sender was told that it was accepted, and nobody began with it".to_owned())
             }
+            (Some("error"), Some("connection-lost" | "shutting-down"), Some("unstarted"))
+                if !self.is_given_up(plan, open, outcome) =>
+            {
+                Err("it was unstarted, and the library didn't send it again".to_owned())
+            }
             (Some("error"), Some(code), Some(_)) if self.is_due(code, plan, open, outcome) => Ok(()),
             _ => Err(format!("nothing brought about the outcome {}", outcome.what)),
         }
+    }
+
+    /// Whether a request that nobody began with may end for want of a server: its own time was up, or there was none
+    /// for longer than its sender waits.
+    fn is_given_up(&self, plan: &Plan, open: &Entry, outcome: &Entry) -> bool {
+        matches!(plan.limit, Limit::Wait(_) | Limit::Timeout(_))
+            || self.was_silent(open.pid, open.at, outcome.at)
+            || self.happened(open.at, outcome.at, is_silent_server)
     }
 
     /// Whether something happened that leads to such an error.
@@ -160,7 +173,9 @@ impl<'a> Judge<'a> {
         let server =
             |what: &str| self.happened(from, to, |event| event.kind == Kind::Server && event.what.starts_with(what));
         match code {
-            "connection-lost" => server("killed") || server("sent away") || self.was_silent(open.pid, from, to),
+            "connection-lost" => {
+                server("killed") || server("sent away") || server(SILENCED) || self.was_silent(open.pid, from, to)
+            }
             "shutting-down" => server("sent away"),
             "receiver-lost" => self.receivers_died(from, to),
             // Without a wish not to wait: it was handed out three times in vain.
@@ -173,9 +188,11 @@ impl<'a> Judge<'a> {
     }
 
     fn receivers_died(&self, from: u64, to: u64) -> bool {
+        // Receivers give up a server that is silent; it finds them gone when it wakes.
         let is_death = |event: &Event| {
-            matches!(event.kind, Kind::Program | Kind::Commands)
-                && (event.what.starts_with("killed") || event.what == SILENCED)
+            is_silent_server(event)
+                || matches!(event.kind, Kind::Program | Kind::Commands)
+                    && (event.what.starts_with("killed") || event.what == SILENCED)
         };
         self.happened(from, to, is_death) || self.suicides.iter().any(|(_, at)| within(*at, from, to))
     }
@@ -237,6 +254,10 @@ impl<'a> Judge<'a> {
             event.at + silence + NOTICE >= from && event.at <= to && is_it(event)
         })
     }
+}
+
+fn is_silent_server(event: &Event) -> bool {
+    event.kind == Kind::Server && event.what == SILENCED
 }
 
 /// Whether the receiver answers in good order. A command that dies behind its answer dies before its exit status.

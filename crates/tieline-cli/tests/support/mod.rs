@@ -167,6 +167,11 @@ impl Ended {
         self
     }
 
+    /// Whether it ended with this exit status.
+    pub(crate) fn code_is(&self, code: i32) -> bool {
+        self.status.code() == Some(code)
+    }
+
     /// Sees that stderr says all of these.
     #[track_caller]
     pub(crate) fn says(self, parts: &[&str]) -> Self {
