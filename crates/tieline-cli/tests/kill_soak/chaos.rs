@@ -79,7 +79,7 @@ fn act(stage: &mut Stage, rng: &mut Rng, kind: Kind, deed: Deed, silent_share: u
     let chosen = rng.below(count.max(1)) as usize;
     let Some(child) = stage.children.iter().filter(is_one).nth(chosen) else { return };
     let is_silenced = rng.percent(silent_share);
-    let pid = child.pid;
+    let who = child.who;
     let what = match deed {
         Deed::Kill if child.leaving.is_some() => "killed while leaving",
         Deed::Kill if child.stopped.is_some() => "killed while stopped",
@@ -90,8 +90,8 @@ fn act(stage: &mut Stage, rng: &mut Rng, kind: Kind, deed: Deed, silent_share: u
         Deed::Stop | Deed::Leave => return,
     };
     // What comes of it must not seem to come before it.
-    stage.note(kind, pid, what);
-    let child = stage.children.iter_mut().find(|child| child.pid == pid).expect("it was just found");
+    stage.note(kind, who, what);
+    let child = stage.children.iter_mut().find(|child| child.who == who).expect("it was just found");
     match deed {
         Deed::Kill => child.kill(),
         Deed::Leave => child.leave(),

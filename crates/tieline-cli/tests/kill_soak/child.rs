@@ -13,6 +13,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::journal::identity;
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Kind {
     Server,
@@ -54,6 +56,8 @@ impl Living {
 pub(crate) struct Child {
     pub(crate) kind: Kind,
     pub(crate) pid: u32,
+    /// Its name in journals.
+    pub(crate) who: u64,
     pub(crate) started: Instant,
     /// Stopped until then.
     pub(crate) stopped: Option<Instant>,
@@ -87,6 +91,7 @@ impl Child {
         Self {
             kind,
             pid,
+            who: identity(pid),
             started: Instant::now(),
             stopped: None,
             is_silent: false,

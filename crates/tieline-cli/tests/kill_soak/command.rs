@@ -5,7 +5,7 @@ use std::io::{Read, Write, stdin, stdout};
 use std::os::unix::process::parent_id;
 use std::process::ExitCode;
 
-use crate::journal::Journal;
+use crate::journal::{Journal, identity};
 use crate::plan::{Act, Checker, Direction, Plan};
 use crate::receiver::die;
 use crate::rng::Rng;
@@ -14,7 +14,7 @@ use crate::rng::Rng;
 pub(crate) fn run(journal: &Journal) -> ExitCode {
     let number = std::env::var("TIELINE_META_NUMBER").expect("a command is told the metadata");
     let plan = Plan::of(u64::from_str_radix(&number, 16).expect("a request has its number"));
-    journal.note(plan.number, "begin", &parent_id().to_string());
+    journal.note(plan.number, "begin", &identity(parent_id()).to_string());
     match plan.act {
         Act::DieAtBegin => die(&plan, journal),
         Act::Early => {}

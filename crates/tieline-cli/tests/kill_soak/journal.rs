@@ -19,7 +19,7 @@ impl Journal {
     /// Writes that something happened to a request. The detail may be empty.
     pub(crate) fn note(&self, number: u64, what: &str, detail: &str) {
         let detail = detail.replace(['\n', '\r'], " | ");
-        let line = format!("{} {number:x} {} {what} {detail}\n", now(), std::process::id());
+        let line = format!("{} {number:x} {} {what} {detail}\n", now(), identity(std::process::id()));
         let written = (&*self.0).write(line.as_bytes()).expect("the journal can be written");
         assert_eq!(written, line.len(), "a line is written at once");
     }
@@ -31,7 +31,7 @@ pub(crate) struct Entry {
     /// Milliseconds, on the clock of [`now`].
     pub(crate) at: u64,
     pub(crate) number: u64,
-    pub(crate) pid: u32,
+    pub(crate) who: u64,
     pub(crate) what: String,
     pub(crate) detail: String,
 }
@@ -47,10 +47,19 @@ fn entry(line: &str) -> Option<Entry> {
     Some(Entry {
         at: words.next()?.parse().ok()?,
         number: u64::from_str_radix(words.next()?, 16).ok()?,
-        pid: words.next()?.parse().ok()?,
+        who: words.next()?.parse().ok()?,
         what: words.next()?.to_owned(),
         detail: words.next()?.to_owned(),
     })
+}
+
+/// Names a process as no other is named, also when its number is used again: when it was started, and in the last seven
+/// digits its number. Of a process that has ended, the number alone is left.
+pub(crate) fn identity(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything, it is the 20th.
+    let started = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(19)?.parse::<u64>().ok());
+    started.unwrap_or(0) * 10_000_000 + u64::from(pid)
 }
 
 /// Milliseconds on a clock that all processes share.

@@ -27,7 +27,7 @@ pub(crate) const KILLED_ITSELF: &str = "killed itself";
 pub(crate) struct Event {
     pub(crate) at: u64,
     pub(crate) kind: Kind,
-    pub(crate) pid: u32,
+    pub(crate) who: u64,
     pub(crate) what: &'static str,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Stage {
     /// The most memory a server used, in bytes.
     pub(crate) memory: u64,
     /// Senders that came to their end.
-    pub(crate) lived: Vec<u32>,
+    pub(crate) lived: Vec<u64>,
     /// How often a server was started at an address whose last server was draining.
     pub(crate) successions: u64,
     folder: PathBuf,
@@ -116,7 +116,7 @@ impl Stage {
             Some(status) => {
                 ended.push((
                     child.kind,
-                    child.pid,
+                    child.who,
                     child.is_killed,
                     child.leaving.is_some(),
                     child.has_left_young(),
@@ -125,15 +125,15 @@ impl Stage {
                 false
             }
         });
-        for (kind, pid, is_killed, is_leaving, is_young, status) in ended {
+        for (kind, who, is_killed, is_leaving, is_young, status) in ended {
             match (status.code(), status.signal()) {
                 (_, Some(9)) if is_killed => {}
-                (Some(0), _) if is_leaving && kind == Kind::Sender => self.lived.push(pid),
+                (Some(0), _) if is_leaving && kind == Kind::Sender => self.lived.push(who),
                 (Some(0), _) if is_leaving => {}
                 (_, Some(15)) if is_young => {}
                 // It is known later whether it did that itself.
-                (_, Some(9)) if kind == Kind::Program => self.note(kind, pid, KILLED_ITSELF),
-                _ => self.unexplained.push(format!("{} {pid} ended by itself, with {status}", kind.name())),
+                (_, Some(9)) if kind == Kind::Program => self.note(kind, who, KILLED_ITSELF),
+                _ => self.unexplained.push(format!("{} {who} ended by itself, with {status}", kind.name())),
             }
         }
         for child in &mut self.children {
@@ -151,8 +151,8 @@ impl Stage {
         }
     }
 
-    pub(crate) fn note(&mut self, kind: Kind, pid: u32, what: &'static str) {
-        self.events.push(Event { at: now(), kind, pid, what });
+    pub(crate) fn note(&mut self, kind: Kind, who: u64, what: &'static str) {
+        self.events.push(Event { at: now(), kind, who, what });
     }
 
     /// Nobody is harmed any more: what runs ends, then some more requests are sent, then everybody goes.

@@ -18,7 +18,7 @@ pub(crate) struct Evidence {
     pub(crate) runs: Vec<Entry>,
     pub(crate) events: Vec<Event>,
     /// Senders that came to their end.
-    pub(crate) lived: Vec<u32>,
+    pub(crate) lived: Vec<u64>,
 }
 
 pub(crate) struct Verdict {
@@ -54,8 +54,8 @@ pub(crate) fn verify(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict { counts: BTreeMap::new(), unexplained: Vec::new() };
     for event in &evidence.events {
         let is_suicide = event.what == KILLED_ITSELF;
-        if is_suicide && !judge.suicides.iter().any(|(pid, _)| *pid == event.pid) {
-            verdict.unexplained.push(format!("{} {} was killed, and nobody did it", event.kind.name(), event.pid));
+        if is_suicide && !judge.suicides.iter().any(|(who, _)| *who == event.who) {
+            verdict.unexplained.push(format!("{} {} was killed, and nobody did it", event.kind.name(), event.who));
         }
     }
     for (number, request) in &requests {
@@ -63,7 +63,7 @@ pub(crate) fn verify(evidence: &Evidence) -> Verdict {
         judge.request(*number, request, &mut |words| {
             let mut text = format!("{number:x}: {words}; {:?}", Plan::of(*number));
             for entry in request.opens.iter().chain(&request.outcomes).chain(&request.runs) {
-                let _ = write!(text, "\n    {} by {}: {} {}", entry.at, entry.pid, entry.what, entry.detail);
+                let _ = write!(text, "\n    {} by {}: {} {}", entry.at, entry.who, entry.what, entry.detail);
             }
             verdict.unexplained.push(text);
         });
@@ -91,18 +91,18 @@ fn tally(number: u64, request: &Request<'_>, counts: &mut BTreeMap<String, u64>)
 struct Judge<'a> {
     evidence: &'a Evidence,
     /// Receivers and commands that killed themselves, and when.
-    suicides: Vec<(u32, u64)>,
-    lived: BTreeSet<u32>,
+    suicides: Vec<(u64, u64)>,
+    lived: BTreeSet<u64>,
     /// Everybody who was killed, by us or by itself.
-    dead: BTreeSet<u32>,
+    dead: BTreeSet<u64>,
 }
 
 impl<'a> Judge<'a> {
     fn new(evidence: &'a Evidence) -> Self {
         let suicides: Vec<_> =
-            evidence.runs.iter().filter(|run| run.what == "dies").map(|run| (run.pid, run.at)).collect();
-        let killed = evidence.events.iter().filter(|event| event.what.starts_with("killed")).map(|event| event.pid);
-        let dead = killed.chain(suicides.iter().map(|(pid, _)| *pid)).collect();
+            evidence.runs.iter().filter(|run| run.what == "dies").map(|run| (run.who, run.at)).collect();
+        let killed = evidence.events.iter().filter(|event| event.what.starts_with("killed")).map(|event| event.who);
+        let dead = killed.chain(suicides.iter().map(|(who, _)| *who)).collect();
         Self { evidence, suicides, lived: evidence.lived.iter().copied().collect(), dead }
     }
 
@@ -112,7 +112,7 @@ impl<'a> Judge<'a> {
         let [open] = request.opens[..] else {
             return unexplained(format!("opened {} times", request.opens.len()));
         };
-        match (&request.outcomes[..], self.lived.contains(&open.pid)) {
+        match (&request.outcomes[..], self.lived.contains(&open.who)) {
             ([_], _) | ([], false) => {}
             (outcomes, _) => unexplained(format!("its sender was told {} outcomes", outcomes.len())),
         }
@@ -163,7 +163,7 @@ impl<'a> Judge<'a> {
     /// for longer than its sender waits.
     fn is_given_up(&self, plan: &Plan, open: &Entry, outcome: &Entry) -> bool {
         matches!(plan.limit, Limit::Wait(_) | Limit::Timeout(_))
-            || self.was_silent(open.pid, open.at, outcome.at)
+            || self.was_silent(open.who, open.at, outcome.at)
             || self.happened(open.at, outcome.at, is_silent_server)
     }
 
@@ -174,7 +174,7 @@ impl<'a> Judge<'a> {
             |what: &str| self.happened(from, to, |event| event.kind == Kind::Server && event.what.starts_with(what));
         match code {
             "connection-lost" => {
-                server("killed") || server("sent away") || server(SILENCED) || self.was_silent(open.pid, from, to)
+                server("killed") || server("sent away") || server(SILENCED) || self.was_silent(open.who, from, to)
             }
             "shutting-down" => server("sent away"),
             "receiver-lost" => self.receivers_died(from, to),
@@ -198,12 +198,12 @@ impl<'a> Judge<'a> {
     }
 
     /// Whether a process was stopped until the server took it for lost.
-    fn was_silent(&self, pid: u32, from: u64, to: u64) -> bool {
-        self.happened(from, to, |event| event.pid == pid && event.what == SILENCED)
+    fn was_silent(&self, who: u64, from: u64, to: u64) -> bool {
+        self.happened(from, to, |event| event.who == who && event.what == SILENCED)
     }
 
     fn run(&self, plan: &Plan, request: &Request<'_>, open: &Entry, run: &Entry) -> Result<(), String> {
-        let sender = || self.happened(open.at, run.at, |event| event.pid == open.pid && event.what != "stopped");
+        let sender = || self.happened(open.at, run.at, |event| event.who == open.who && event.what != "stopped");
         let server = || self.happened(open.at, run.at, |event| event.kind == Kind::Server && event.what != "stopped");
         let is_explained = match run.what.as_str() {
             "begin" | "end" => true,
@@ -211,19 +211,19 @@ impl<'a> Judge<'a> {
             "failed" => plan.act == Act::Fail,
             "cut:cancelled" => plan.dropped_after.is_some() || matches!(plan.limit, Limit::Timeout(_)),
             "cut:sender-lost" => sender(),
-            "cut:connection-lost" | "cut:shutting-down" => server() || self.was_silent(run.pid, open.at, run.at),
+            "cut:connection-lost" | "cut:shutting-down" => server() || self.was_silent(run.who, open.at, run.at),
             "cut:deadline-exceeded" => matches!(plan.limit, Limit::Timeout(_)),
             // The receiver of a command was killed, so the pipes of the command broke.
-            "gone" | "short" => self.is_orphan(request, run.pid),
+            "gone" | "short" => self.is_orphan(request, run.who),
             _ => false,
         };
-        if is_explained { Ok(()) } else { Err(format!("nothing brought about {} of {}", run.what, run.pid)) }
+        if is_explained { Ok(()) } else { Err(format!("nothing brought about {} of {}", run.what, run.who)) }
     }
 
     /// Whether a command's receiver was killed. A command writes down whose it is when it begins.
-    fn is_orphan(&self, request: &Request<'_>, pid: u32) -> bool {
-        let begin = request.runs.iter().find(|run| run.pid == pid && run.what == "begin");
-        begin.and_then(|begin| begin.detail.parse().ok()).is_some_and(|parent: u32| self.dead.contains(&parent))
+    fn is_orphan(&self, request: &Request<'_>, who: u64) -> bool {
+        let begin = request.runs.iter().find(|run| run.who == who && run.what == "begin");
+        begin.and_then(|begin| begin.detail.parse().ok()).is_some_and(|parent: u64| self.dead.contains(&parent))
     }
 
     /// Whoever began and wasn't killed has written down how it went on.
@@ -232,18 +232,18 @@ impl<'a> Judge<'a> {
             unexplained("it came to its end more often than it was begun".to_owned());
         }
         for begin in request.runs.iter().filter(|run| run.what == "begin") {
-            let is_closed = request.runs.iter().any(|run| run.pid == begin.pid && run.what != "begin");
-            if is_closed || self.dead.contains(&begin.pid) {
+            let is_closed = request.runs.iter().any(|run| run.who == begin.who && run.what != "begin");
+            if is_closed || self.dead.contains(&begin.who) {
                 continue;
             }
             // A command is ended, and writes nothing, when its request is over for another reason.
             let is_ended = plan.channel == Channel::Command
-                && (self.is_orphan(request, begin.pid)
+                && (self.is_orphan(request, begin.who)
                     || request.outcomes.is_empty()
                     || request.outcomes.iter().all(|outcome| outcome.what != "ok")
                     || plan.is_idempotent);
             if !is_ended {
-                unexplained(format!("{} began with it, lived, and never came to an end with it", begin.pid));
+                unexplained(format!("{} began with it, lived, and never came to an end with it", begin.who));
             }
         }
     }
