@@ -165,8 +165,30 @@ fn ctrl_c_cancels_and_the_command_is_ended() {
     let mut sender = Running::start(&mut server.send("hold", &[]));
     let command = sender.read_line().parse().unwrap();
     sender.signal(Signal::SIGINT);
-    sender.wait().code(1).says(&["cancelled", "may have run"]);
+    sender.wait().code(1).says(&["cancelled", "The program ran: sending again may repeat its effects."]);
     wait_for_end_of(command);
+}
+
+#[test]
+fn ctrl_c_on_a_request_that_only_waited_says_that_nothing_was_started() {
+    let server = Server::with(&["--channel-places", "1"]);
+    let mut both = [(); 2].map(|()| Running::start(server.send("full", &["--retry", "0"]).stdin(Stdio::piped())));
+    wait_until("one of two finds the channel full", || both.iter_mut().any(Running::has_ended));
+    let waiting = both.into_iter().find_map(|mut sender| (!sender.has_ended()).then_some(sender)).unwrap();
+    waiting.signal(Signal::SIGINT);
+    waiting.wait_with_open_stdin().code(75).says(&["cancelled. Nothing was started: safe to send again."]);
+}
+
+#[test]
+fn ctrl_c_with_a_server_that_does_not_answer_says_that_it_may_have_run() {
+    let server = Server::with(&["--channel-places", "1"]);
+    let mut both = [(); 2].map(|()| Running::start(server.send("full", &["--retry", "0"]).stdin(Stdio::piped())));
+    wait_until("one of two finds the channel full", || both.iter_mut().any(Running::has_ended));
+    let waiting = both.into_iter().find_map(|mut sender| (!sender.has_ended()).then_some(sender)).unwrap();
+    server.running.signal(Signal::SIGSTOP);
+    waiting.signal(Signal::SIGINT);
+    waiting.wait_with_open_stdin().code(1).says(&["cancelled", "may have run"]);
+    server.running.signal(Signal::SIGCONT);
 }
 
 #[test]

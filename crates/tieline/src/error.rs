@@ -222,6 +222,18 @@ impl Error {
         }
     }
 
+    /// The same error with another outcome, where it is about a request that was sent.
+    pub(crate) fn with_outcome(mut self, now: Outcome) -> Self {
+        if let Self::ConnectionLost { outcome, .. }
+        | Self::Failed { outcome, .. }
+        | Self::TimedOut { outcome }
+        | Self::Body { outcome, .. } = &mut self
+        {
+            *outcome = now;
+        }
+        self
+    }
+
     /// What the server or the receiver said, if the error came from there.
     pub fn fault(&self) -> Option<&Fault> {
         match self {

@@ -9,11 +9,13 @@ mod progress;
 mod report;
 mod traffic;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tieline::{Client, Outcome, RequestId, Retry, SendRequest, Status};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::args::Args;
 use self::input::Input;
@@ -54,6 +56,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         () = signals.next() => sent.and(Err(Failure::silent(exit::INTERRUPTED))),
     }
 }
+
 /// One request that is ready to be sent, with everything that it needs.
 struct Sending<'a> {
     args: &'a Args,
@@ -70,10 +73,16 @@ enum Cut {
     Failed(tieline::Error, Option<RequestId>),
     /// The output failed.
     Unwritable(Failure),
+    /// It was cancelled from here, and this is what became of it.
+    Cancelled(Why, Outcome),
+}
+
+/// Why a request is cancelled.
+enum Why {
+    /// Ctrl-C.
+    Told,
     /// Nothing moved for too long.
     Stalled,
-    /// Ctrl-C.
-    Cancelled,
 }
 
 impl<'a> Sending<'a> {
@@ -93,10 +102,26 @@ impl<'a> Sending<'a> {
     /// Sends it, until it is over or cut off.
     async fn run(self, signals: &mut EndSignals) -> Result<(), Failure> {
         let Self { args, client, request, mut output, traffic, progress } = self;
-        let ended = tokio::select! {
-            ended = exchange(request, &mut output, &traffic) => ended,
-            () = stalled(&traffic, args.stall) => Err(Cut::Stalled),
-            () = signals.next() => Err(Cut::Cancelled),
+        let ended = {
+            let cancel = CancellationToken::new();
+            let mut exchange = pin!(exchange(request, &mut output, &traffic, &cancel));
+            let why = tokio::select! {
+                ended = &mut exchange => Err(ended),
+                () = stalled(&traffic, args.stall) => Ok(Why::Stalled),
+                () = signals.next() => Ok(Why::Told),
+            };
+            match why {
+                Err(ended) => ended,
+                Ok(why) => {
+                    cancel.cancel();
+                    // The server is asked what became of it; whoever can't wait for that says so.
+                    let outcome = tokio::select! {
+                        ended = exchange => ended.map_or_else(|cut| cut.outcome(), |()| Outcome::Accepted),
+                        () = signals.next() => outcome_of_a_cancel(client),
+                    };
+                    Err(Cut::Cancelled(why, outcome))
+                }
+            }
         };
         drop(progress);
         let Err(cut) = ended else { return output.complete().await };
@@ -105,25 +130,48 @@ impl<'a> Sending<'a> {
         Err(match cut {
             Cut::Failed(error, request) => failed(request).failure(&error),
             Cut::Unwritable(failure) => failure,
-            Cut::Cancelled => failed(None).cancelled("cancelled", outcome_of_a_cancel(client)),
-            Cut::Stalled => {
+            Cut::Cancelled(Why::Told, outcome) => failed(None).cancelled("cancelled", outcome),
+            Cut::Cancelled(Why::Stalled, outcome) => {
                 let limit = args.stall.map(|limit| limit.to_string()).unwrap_or_default();
-                let words = format!("cancelled: no byte moved, either way, for {limit}");
-                failed(None).cancelled(&words, outcome_of_a_cancel(client))
+                failed(None).cancelled(&format!("cancelled: no byte moved, either way, for {limit}"), outcome)
             }
         })
     }
 }
 
-/// Sends, and writes the response as it comes. Dropping this cancels the request.
-async fn exchange(request: SendRequest, output: &mut Output, traffic: &Traffic) -> Result<(), Cut> {
+impl Cut {
+    /// What is known of a request that was cut off so.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Failed(error, _) => error.outcome(),
+            Self::Cancelled(_, outcome) => *outcome,
+            Self::Unwritable(_) => Outcome::Accepted,
+        }
+    }
+}
+
+/// Sends, and writes the response as it comes. It ends soon when it is cancelled; dropping it cancels as well.
+async fn exchange(
+    request: SendRequest,
+    output: &mut Output,
+    traffic: &Traffic,
+    cancel: &CancellationToken,
+) -> Result<(), Cut> {
+    let request = request.cancel_when(cancel.clone().cancelled_owned());
     let mut response = request.send().await.map_err(|error| Cut::Failed(error, None))?;
     let id = response.request_id();
-    while let Some(bytes) = response.chunk().await.map_err(|error| Cut::Failed(error, Some(id)))? {
-        output.write(&bytes).await.map_err(Cut::Unwritable)?;
-        traffic.count_down(bytes.len());
+    let written = async {
+        while let Some(bytes) = response.chunk().await.map_err(|error| Cut::Failed(error, Some(id)))? {
+            output.write(&bytes).await.map_err(Cut::Unwritable)?;
+            traffic.count_down(bytes.len());
+        }
+        Ok(())
+    };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Cut::Cancelled(Why::Told, Outcome::Accepted)),
+        written = written => written,
     }
-    Ok(())
 }
 
 /// Waits until nothing has moved for `limit`; for ever without one.

@@ -58,10 +58,7 @@ impl State {
         let rule = match live {
             None => Rule::NotMine,
             Some(send) if send.flows.over.is_some() => {
-                // Cancelled from here: of what comes, only the terminal frame matters.
-                if is_terminal(frame) {
-                    self.end_send(request, Over::Done, fx);
-                }
+                self.take_in_cancelled(request, frame, fx);
                 return Ok(());
             }
             Some(send) if send.head.is_none() => Rule::Awaiting,
@@ -86,6 +83,23 @@ impl State {
             Err(violation) => self.break_send(request, &violation, fx),
         }
         Ok(())
+    }
+
+    /// Of what comes of a request that was ended from here, only what it says of the outcome matters.
+    fn take_in_cancelled(&mut self, request: RequestId, frame: &Frame, fx: &mut Effects) {
+        let Some(send) = self.sends.get_mut(&request) else { return };
+        send.accepted |= frame.kind != Kind::ErrorResponse;
+        if is_terminal(frame) {
+            let known = send.outcome();
+            let outcome = match frame.kind {
+                // Broken words are no reason to break more; what is known stays.
+                Kind::ErrorResponse => {
+                    decode_fault(frame).map_or(known, |fault| outcome_of(&fault, frame.has(Flags::UNSTARTED), known))
+                }
+                _ => known,
+            };
+            self.settle_send(request, outcome, fx);
+        }
     }
 
     /// The outer error breaks the connection, the inner one only the exchange.

@@ -38,7 +38,7 @@ use effects::{Effects, register};
 pub(crate) use flows::Over;
 pub(crate) use pieces::Pieces;
 pub use sends::Upload;
-pub(crate) use sends::{NewSend, SendLink, Uploader};
+pub(crate) use sends::{NewSend, SendLink, Uploader, cancelled};
 use state::State;
 pub(crate) use take_link::TakeLink;
 pub(crate) use takes::Answer;

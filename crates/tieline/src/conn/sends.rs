@@ -34,6 +34,16 @@ impl Sending {
     pub(super) fn outcome(&self) -> Outcome {
         if self.accepted { Outcome::Accepted } else { Outcome::Unknown }
     }
+
+    /// What a program that cancels it is told.
+    fn verdict(&self) -> Error {
+        match &self.flows.over {
+            Some(Over::Failed(error)) => cancelled(error.outcome()),
+            // It was answered before, and nobody wants the answer any more.
+            Some(Over::Done) => cancelled(Outcome::Accepted),
+            None => cancelled(self.outcome()),
+        }
+    }
 }
 
 /// What a request starts with.
@@ -125,6 +135,16 @@ impl State {
         self.cancel_send(request, &told, |outcome| Error::broken(violation, outcome), fx);
     }
 
+    /// The server's last word on a request that was ended from here says what became of it.
+    pub(super) fn settle_send(&mut self, request: RequestId, outcome: Outcome, fx: &mut Effects) {
+        if let Some(send) = self.sends.get_mut(&request).filter(|send| send.live)
+            && let Some(Over::Failed(error)) = &mut send.flows.over
+        {
+            *error = error.clone().with_outcome(outcome);
+        }
+        self.end_send(request, Over::Done, fx);
+    }
+
     /// The server owes nothing more of it.
     pub(super) fn end_send(&mut self, request: RequestId, over: Over, fx: &mut Effects) {
         let Some(send) = self.sends.get_mut(&request).filter(|send| send.live) else { return };
@@ -179,7 +199,7 @@ impl State {
     }
 }
 
-fn cancelled(outcome: Outcome) -> Error {
+pub(crate) fn cancelled(outcome: Outcome) -> Error {
     Error::Failed { fault: Fault::new(Code::Cancelled), outcome }
 }
 
@@ -243,6 +263,30 @@ impl SendLink {
                 Some(Over::Failed(error)) => error.clone(),
                 _ => Error::TimedOut { outcome: Outcome::Unknown },
             }
+        })
+    }
+
+    /// Cancels the request, unless it is over.
+    pub(crate) fn cancel(&self) {
+        self.conn.step(|state, fx| {
+            state.cancel_send(self.request, &Fault::new(Code::Cancelled), cancelled, fx);
+        });
+    }
+
+    /// What became of a request that was cancelled, as far as is known.
+    pub(crate) fn verdict(&self) -> Error {
+        self.conn.step(|state, _| state.sends.get(&self.request).map_or(cancelled(Outcome::Unknown), Sending::verdict))
+    }
+
+    /// Waits for the server's last word on a request that was cancelled.
+    pub(crate) fn poll_verdict(&self, cx: &Context<'_>) -> Poll<Error> {
+        self.conn.step(|state, _| match state.sends.get_mut(&self.request) {
+            Some(send) if send.live => {
+                send.flows.wait_for_head(cx);
+                Poll::Pending
+            }
+            Some(send) => Poll::Ready(send.verdict()),
+            None => Poll::Ready(cancelled(Outcome::Unknown)),
         })
     }
 

@@ -2,9 +2,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`cancel`] | being told to cancel |
 //! | [`retry`] | which requests are sent again |
 //! | [`upload`] | the body, beside the response |
 
+mod cancel;
 pub(crate) mod retry;
 mod upload;
 
@@ -22,10 +24,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::body::source::BoxSource;
 use crate::body::{Attempt, Body};
 use crate::client::Client;
-use crate::conn::{Conn, NewSend, SendLink};
+use crate::conn::{Conn, NewSend, SendLink, cancelled};
 use crate::error::{Error, Outcome};
 use crate::link::Hub;
 use crate::response::Response;
+use cancel::Cancel;
 use retry::{Retry, Tries};
 use upload::{Beginning, Keep, UnderWay};
 
@@ -52,7 +55,7 @@ const SLACK: Duration = Duration::from_secs(1);
 ///
 /// # Cancellation safety
 /// Dropping the future cancels the request. What hadn't left this process was never sent; otherwise the server and
-/// the receiver are told.
+/// the receiver are told. Nobody is told then what became of it; [`cancel_when`](Self::cancel_when) says that too.
 #[derive(Debug)]
 #[must_use = "a request is sent when it is awaited"]
 pub struct SendRequest {
@@ -66,6 +69,7 @@ pub struct SendRequest {
     flags: Flags,
     retry: Retry,
     body: Body,
+    cancel: Cancel,
 }
 
 impl SendRequest {
@@ -84,6 +88,7 @@ impl SendRequest {
             flags: Flags::NONE,
             retry: Retry::default(),
             body: Body::empty(),
+            cancel: Cancel::never(),
         }
     }
 
@@ -146,6 +151,29 @@ impl SendRequest {
         self
     }
 
+    /// Cancels the request when `signal` resolves, if its response hasn't started by then, and waits for the server's
+    /// word on what became of it, for at most a second. The error's code is *cancelled* then, and its
+    /// [outcome](Error::outcome) is known more often than when the future is dropped: a request that only waited is
+    /// unstarted.
+    ///
+    /// Once the response has started, the signal means nothing any more: drop the [`Response`]. The outcome is
+    /// [accepted](Outcome::Accepted).
+    ///
+    /// ```
+    /// # async fn example(client: tieline::Client, ctrl_c: tokio::sync::oneshot::Receiver<()>) {
+    /// let asking = client.send("resize").body("…").cancel_when(async {
+    ///     let _ = ctrl_c.await;
+    /// });
+    /// if let Err(error) = asking.await {
+    ///     println!("{error}");
+    /// }
+    /// # }
+    /// ```
+    pub fn cancel_when(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.cancel = Cancel::when(signal);
+        self
+    }
+
     /// Sends the request; the same as awaiting it.
     ///
     /// # Errors
@@ -172,26 +200,27 @@ impl SendRequest {
             if clock.first_limit().is_some_and(|limit| Instant::now() + pause >= limit) {
                 return Err(error);
             }
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.cancel.called() => return Err(cancelled(outcome)),
+            }
         }
     }
 
     async fn attempt(&mut self, clock: &Clock) -> Result<Response, Error> {
-        let (link, body) = match clock.first_limit() {
-            None => self.open(clock).await?,
-            Some(limit) => match timeout_at(limit, self.open(clock)).await {
-                Ok(opened) => opened?,
-                Err(_) => return Err(clock.passed()),
-            },
+        let mut cancel = std::mem::replace(&mut self.cancel, Cancel::never());
+        let opened = tokio::select! {
+            biased;
+            opened = self.open_in_time(clock) => opened,
+            () = cancel.called() => Err(cancelled(Outcome::Unstarted)),
         };
+        self.cancel = cancel;
+        let (link, body) = opened?;
         let body = UnderWay::new(&link, body, self.keep());
-        let head = poll_fn(|cx| link.poll_head(cx));
-        let head = match clock.deadline {
-            None => head.await,
-            Some(deadline) => match timeout_at(deadline + SLACK, head).await {
-                Ok(head) => head,
-                Err(_) => Err(link.time_out()),
-            },
+        let head = tokio::select! {
+            biased;
+            head = head(&link, clock.deadline) => head,
+            () = self.cancel.called() => Err(cancel::verdict(&link).await),
         };
         match head {
             Ok(metadata) => Ok(Response::new(link, metadata, clock.deadline.map(|deadline| deadline + SLACK))),
@@ -201,6 +230,16 @@ impl SendRequest {
                 }
                 Err(error)
             }
+        }
+    }
+
+    async fn open_in_time(&mut self, clock: &Clock) -> Result<Opened, Error> {
+        match clock.first_limit() {
+            None => self.open(clock).await,
+            Some(limit) => match timeout_at(limit, self.open(clock)).await {
+                Ok(opened) => opened,
+                Err(_) => Err(clock.passed()),
+            },
         }
     }
 
@@ -214,7 +253,7 @@ impl SendRequest {
     }
 
     /// Puts the start onto a connection; gives what was read of the body for it, and the rest to send.
-    async fn open(&mut self, clock: &Clock) -> Result<(SendLink, (Beginning, Option<BoxSource>)), Error> {
+    async fn open(&mut self, clock: &Clock) -> Result<Opened, Error> {
         // The body is touched only once there is a connection to put it on.
         let (mut conn, mut place) = find_place(self.client.hub()).await?;
         let (beginning, source) = match self.body.attempt() {
@@ -251,6 +290,18 @@ impl IntoFuture for SendRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.send())
+    }
+}
+
+/// A request that was started, what was read of its body for that, and the rest.
+type Opened = (SendLink, (Beginning, Option<BoxSource>));
+
+/// The response's metadata.
+async fn head(link: &SendLink, deadline: Option<Instant>) -> Result<Metadata, Error> {
+    let head = poll_fn(|cx| link.poll_head(cx));
+    match deadline {
+        None => head.await,
+        Some(deadline) => timeout_at(deadline + SLACK, head).await.unwrap_or_else(|_| Err(link.time_out())),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Time stands still in them, and moves on only when nobody has anything to do: a story that would hang ends with a
 //! lost connection instead.
 
+mod cancelling;
 mod draining;
 mod flowing;
 mod hostile;
