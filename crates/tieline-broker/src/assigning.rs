@@ -182,14 +182,19 @@ impl<P: Port> Core<P> {
     }
 
     /// Sets the timer to when the request is due now.
-    pub(crate) fn rearm(&mut self, slot: Slot) {
-        if let Some(x) = self.exchanges.get_mut(slot) {
-            let due = x.due();
-            if due != x.timer {
-                self.timers.remove(&(x.timer, slot));
-                self.timers.insert((due, slot));
-                x.timer = due;
-            }
+    fn rearm(&mut self, slot: Slot) {
+        if let Some(x) = self.exchanges.get(slot) {
+            self.set_timer(slot, x.due());
+        }
+    }
+
+    pub(crate) fn set_timer(&mut self, slot: Slot, due: Time) {
+        if let Some(x) = self.exchanges.get_mut(slot)
+            && due != x.timer
+        {
+            self.timers.remove(&(x.timer, slot));
+            self.timers.insert((due, slot));
+            x.timer = due;
         }
     }
 }

@@ -102,12 +102,22 @@ impl<P: Port> Core<P> {
             self.expire_waiting(now, slot);
             self.match_channel(now, channel);
         } else {
-            // It has left to a receiver in time; from now on only the deadline counts.
-            if let Some(x) = self.exchanges.get_mut(slot) {
-                x.wait_until = None;
-            }
-            self.rearm(slot);
+            self.wait_is_over(slot);
         }
+    }
+
+    /// The wait of a request that a receiver has passed: from now on only the deadline counts. But where its start
+    /// can't be taken back and hasn't left, the wait is remembered: with that receiver lost, it isn't handed out again.
+    fn wait_is_over(&mut self, slot: Slot) {
+        let Some(x) = self.exchanges.get(slot) else { return };
+        let deadline = x.deadline;
+        let has_left = x
+            .hand_out()
+            .is_none_or(|to| self.conns.get(&to.receiver).is_none_or(|conn| conn.port.with(|o| o.has_left(to.lane))));
+        if has_left && let Some(x) = self.exchanges.get_mut(slot) {
+            x.wait_until = None;
+        }
+        self.set_timer(slot, deadline);
     }
 
     /// Ends a request that nobody has, for its wait or its deadline.

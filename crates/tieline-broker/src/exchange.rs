@@ -84,7 +84,8 @@ pub(crate) struct Exchange {
     pub(crate) idempotent: bool,
     pub(crate) stage: Stage,
 
-    /// When it may no longer wait; `None` once a byte of its start has left to a receiver.
+    /// Until when it must have been handed out; `None` once that is known to have happened: a byte of its start has
+    /// left to a receiver.
     pub(crate) wait_until: Option<Time>,
     pub(crate) deadline: Time,
     /// The entry in the timers.

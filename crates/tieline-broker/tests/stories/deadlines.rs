@@ -76,6 +76,39 @@ fn without_a_wait_it_waits_as_long_as_its_deadline() {
 }
 
 #[test]
+fn a_start_that_never_left_and_is_lost_with_its_receiver_isnt_handed_out_behind_its_wait() {
+    let mut world = World::new();
+    let [s, r, other] = world.join_all();
+    world.send(s, request(id(s, 1)).wait(50).deadline(1000));
+    world.stall(r);
+    world.send(r, receive(CHANNEL, 1));
+    world.send(r, withdraw(CHANNEL));
+    world.advance(50);
+    assert_eq!(world.told(s), NOTHING, "the start will be delivered, for its receive is closed");
+    world.kill(r);
+    assert_eq!(world.told(s), ["error+RESPONSE 1/1 wait-limit UNSTARTED"]);
+    world.send(other, receive(CHANNEL, 1));
+    assert_eq!(world.told(other), NOTHING);
+    world.assert_at_rest();
+}
+
+#[test]
+fn a_start_that_leaves_behind_the_wait_for_its_receive_was_closed_in_time_is_answered() {
+    let mut world = World::new();
+    let [s, r] = world.join_all();
+    world.send(s, request(id(s, 1)).wait(50).deadline(1000).last());
+    world.stall(r);
+    world.send(r, receive(CHANNEL, 1));
+    world.send(r, withdraw(CHANNEL));
+    world.advance(50);
+    world.resume(r);
+    assert_eq!(world.told(r), ["start+REQUEST 1/1 FINAL", "end+RECEIVE @1"]);
+    world.send(r, response(id(s, 1)).last());
+    assert_eq!(world.outcome(id(s, 1)), Complete);
+    world.assert_at_rest();
+}
+
+#[test]
 fn the_wait_is_over_for_good_once_a_byte_of_the_start_has_left() {
     let mut world = World::new();
     let [s, r] = world.join_all();
