@@ -30,6 +30,8 @@ struct State {
     outbox: Outbox<Reservation>,
     /// The client's hello was answered.
     is_greeted: bool,
+    /// Something was claimed: the answer to the hello, for that comes first.
+    has_spoken: bool,
     /// Of the connection's task, if it waits for something to write.
     waker: Option<Waker>,
     /// Of the connection's task, whatever it waits for.
@@ -56,7 +58,13 @@ impl Peer {
             key,
             account,
             source,
-            state: Mutex::new(State { outbox: Outbox::new(), is_greeted: false, waker: None, task: None }),
+            state: Mutex::new(State {
+                outbox: Outbox::new(),
+                is_greeted: false,
+                has_spoken: false,
+                waker: None,
+                task: None,
+            }),
             news: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
@@ -93,6 +101,7 @@ impl Peer {
     pub(crate) fn claim(&self, batch: &mut Batch, cx: &Context<'_>) {
         let mut state = self.lock();
         state.outbox.claim(batch);
+        state.has_spoken |= !batch.is_empty();
         if !state.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             state.task = Some(cx.waker().clone());
         }
@@ -113,6 +122,15 @@ impl Peer {
         state.outbox.set_payload_max(payload);
         state.outbox.first(answer);
         true
+    }
+
+    /// Claims the answer to the hello, if it hasn't left. Behind a hello that was taken, work may have been started,
+    /// and an error as the first frame would deny that.
+    pub(crate) fn claim_greeting(&self, batch: &mut Batch) {
+        let mut state = self.lock();
+        if state.is_greeted && !state.has_spoken {
+            state.outbox.claim(batch);
+        }
     }
 
     /// Says once that this side starts nothing more here. Before the hello is answered, nothing may be said: then it

@@ -163,6 +163,22 @@ async fn a_client_id_that_another_connection_has() {
 }
 
 #[tokio::test]
+async fn a_hello_that_was_taken_is_answered_before_the_error_for_what_follows_it() {
+    // An error as the first frame would say that nothing was started; another core may have done so meanwhile.
+    let server = TestServer::start().await;
+    let mut sender = RawClient::connect(server.address, 1).await;
+    let id = sender.exchange(channel("c"));
+    let mut bytes = sender.hello().to_bytes().to_vec();
+    bytes.extend_from_slice(&start(Kind::StartRequest, id, Flags::FINAL, b"run me").to_bytes());
+    bytes.extend_from_slice(b"no frame");
+    sender.write(&bytes).await;
+    assert_eq!(sender.next().await.expect("an answer").kind, Kind::HelloAnswer);
+    assert_eq!(sender.expect_fault(Kind::ErrorConnection).await.code, Code::UnsupportedVersion);
+    sender.expect_closed().await;
+    server.end().await;
+}
+
+#[tokio::test]
 async fn an_error_behind_a_full_batch_still_arrives() {
     let server = TestServer::start().await;
     let mut sender = server.client(1).await;

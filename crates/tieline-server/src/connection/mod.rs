@@ -86,6 +86,9 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, hub: Arc<Hub
         () = stop.cancelled() => Over::Stopped,
     };
     tracing::debug!(connection = connection.peer.key.0, client = %connection.session.client(), %over, "connection over");
+    if matches!(over, Over::Refused(_) | Over::Stopped) {
+        connection.peer.claim_greeting(&mut connection.batch);
+    }
     connection.leave();
     // Apart from the task, which would else be five times as large all its life for the sake of its end.
     Box::pin(connection.farewell(over)).await;
