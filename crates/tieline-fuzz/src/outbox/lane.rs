@@ -107,6 +107,8 @@ impl Lane {
             return;
         }
         self.pushed = self.read;
+        // What is thrown away needs no memory, and no more of it will come: only what was claimed is held.
+        self.promised = self.promised.min(self.read);
         self.ack = None;
         self.closing = Some(Close::Error { flags, payload });
         if self.way == Way::Response {
