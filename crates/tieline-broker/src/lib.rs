@@ -12,7 +12,7 @@
 //! | `place` | how many receives may be open |
 //! | `flood`, `meter` | a bound on what costs the server and not the peer; how rates are measured |
 //! | `port`, `config` | the connections' outboxes as the core sees them; what can be set |
-//! | `check` | the invariants as formulas that run |
+//! | `check`, `standing` | the invariants as formulas that run; where an exchange stands, for whoever watches |
 //!
 //! The crate reads no clock, draws no random number, opens no socket and starts no thread; `clippy.toml` and a test
 //! keep it so.
@@ -37,6 +37,7 @@ mod principal;
 mod receiving;
 mod requesting;
 mod responding;
+mod standing;
 mod turns;
 
 pub use budget::{ADMISSION, Account, Budget, Reservation, SHARE_MIN};
@@ -48,3 +49,4 @@ pub use opening::PLACES_MIN;
 pub use place::{RECEIVE, RECEIVES_MIN, receives_max};
 pub use port::{ConnKey, Port};
 pub use principal::Principal;
+pub use standing::{Body, Progress, Standing};
