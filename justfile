@@ -33,6 +33,13 @@ gates *NAMES:
 # A server replaced again and again under load: no request may fail, and each must run once. How many restarts?
 rolling-restart RESTARTS="40":
     TIELINE_RESTARTS={{RESTARTS}} cargo test -p tieline-cli --test rolling_restart -- --nocapture
+# One seed of the simulator, with all that happens in it.
+sim SEED:
+    cargo run --release -p tieline-sim -- --seed {{SEED}} --trace
+
+# The simulator for so many minutes, with seeds nobody has seen; or from a given seed on.
+sim-soak MINUTES="10" FROM="":
+    cargo run --release -p tieline-sim -- --minutes {{MINUTES}} {{ if FROM == "" { "" } else { "--seeds " + FROM + "..18446744073709551615" } }}
 
 # Plants faults in the pure crates, one at a time: the tests must notice each. All of them, or those that are named.
 mutants *NAMES:

@@ -1,0 +1,170 @@
+//! A connection as the rest of the server sees it; mirrors `peer.rs` of the server, with one addition: a writer that
+//! claims in the midst of a core's step, as one on another thread may.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tieline_broker::{Account, ConnKey, Port, Reservation};
+use tieline_protocol::outbox::{Batch, Outbox};
+use tieline_protocol::{Frame, Kind};
+
+use crate::link::LinkId;
+use crate::rng::Rng;
+
+/// Writers that claim in the midst of steps; shared by all connections of a server.
+#[derive(Debug)]
+pub(crate) struct Race {
+    rng: RefCell<Rng>,
+    percent: u64,
+    /// Only within a step of a core, for nowhere else another thread could be seen.
+    pub(super) is_on: Cell<bool>,
+    /// Whose writers claimed; their tasks go on writing.
+    pub(super) raced: RefCell<Vec<LinkId>>,
+}
+
+impl Race {
+    pub(crate) fn new(rng: Rng, percent: u64) -> Rc<Self> {
+        Rc::new(Self { rng: RefCell::new(rng), percent, is_on: Cell::new(false), raced: RefCell::default() })
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) key: ConnKey,
+    pub(crate) link: LinkId,
+    pub(crate) account: Arc<Account>,
+    outbox: RefCell<Outbox<Reservation>>,
+    /// What the connection's task has claimed and not written.
+    pub(super) batch: RefCell<Batch>,
+    /// The connection's task runs: its writer doesn't race with itself.
+    pub(super) is_running: Cell<bool>,
+    /// A racing writer has claimed, and the task doesn't know yet.
+    pub(super) has_raced: Cell<bool>,
+    /// The cores are being told that it is gone.
+    pub(super) is_leaving: Cell<bool>,
+    /// The task is woken when something comes.
+    waits: Cell<bool>,
+    news: Cell<bool>,
+    is_greeted: Cell<bool>,
+    ended: Cell<bool>,
+    race: Rc<Race>,
+}
+
+/// The port that the core puts frames into.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerPort(pub(crate) Rc<Peer>);
+
+impl Port for PeerPort {
+    fn with<R>(&self, step: impl FnOnce(&mut Outbox<Reservation>) -> R) -> R {
+        self.0.race();
+        // A nested call would panic here: the core promises never to make one.
+        let result = step(&mut self.0.outbox.borrow_mut());
+        self.0.race();
+        result
+    }
+
+    fn mark(&self) -> bool {
+        !self.0.news.replace(true)
+    }
+}
+
+impl Peer {
+    pub(super) fn new(key: ConnKey, link: LinkId, account: Arc<Account>, race: Rc<Race>) -> Rc<Self> {
+        Rc::new(Self {
+            key,
+            link,
+            account,
+            outbox: RefCell::new(Outbox::new()),
+            batch: RefCell::new(Batch::new()),
+            is_running: Cell::new(false),
+            has_raced: Cell::new(false),
+            is_leaving: Cell::new(false),
+            waits: Cell::new(false),
+            news: Cell::new(false),
+            is_greeted: Cell::new(false),
+            ended: Cell::new(false),
+            race,
+        })
+    }
+
+    /// One short step on the outbox, by the connection itself.
+    pub(crate) fn with<R>(&self, step: impl FnOnce(&mut Outbox<Reservation>) -> R) -> R {
+        step(&mut self.outbox.borrow_mut())
+    }
+
+    /// Takes the mark off; whether the task is to be woken.
+    pub(super) fn wake(&self) -> bool {
+        self.news.set(false);
+        self.waits.replace(false)
+    }
+
+    /// Takes the mark off without waking: for the connection's own task, which looks by itself.
+    pub(super) fn unmark(&self) {
+        self.news.set(false);
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.news.get()
+    }
+
+    /// Claims what is to be written next; if that is nothing, the task is woken when something comes.
+    pub(super) fn claim(&self) {
+        let mut batch = self.batch.borrow_mut();
+        self.outbox.borrow_mut().claim(&mut batch);
+        if batch.is_empty() {
+            self.waits.set(true);
+        }
+    }
+
+    /// Answers the client's hello. Whether it could: somebody who greets a server that starts nothing more is turned
+    /// away instead.
+    #[must_use]
+    pub(super) fn greet(&self, answer: Frame, payload: u32) -> bool {
+        if self.is_ended() {
+            return false;
+        }
+        self.is_greeted.set(true);
+        self.with(|o| {
+            o.set_payload_max(payload);
+            o.first(answer);
+        });
+        true
+    }
+
+    /// Says once that this side starts nothing more here. Before the hello is answered it is only noted.
+    pub(super) fn end(&self) {
+        if !self.ended.replace(true) && self.is_greeted.get() {
+            self.with(|o| {
+                o.ordered(Frame::new(Kind::EndConnection, Kind::EndConnection.header(), Bytes::new()));
+            });
+        }
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// Throws away what waits to be written, and gives back all memory that was promised here.
+    pub(super) fn clear(&self) {
+        let outbox = std::mem::take(&mut *self.outbox.borrow_mut());
+        drop(outbox);
+    }
+
+    /// A spurious poll of the connection's task on another thread gets as far as its claim.
+    fn race(&self) {
+        let race = &self.race;
+        if race.percent == 0 || !race.is_on.get() || self.is_running.get() || !self.batch.borrow().is_empty() {
+            return;
+        }
+        if race.rng.borrow_mut().chance(race.percent) {
+            self.claim();
+            if !self.batch.borrow().is_empty() {
+                self.has_raced.set(true);
+                race.raced.borrow_mut().push(self.link);
+            }
+        }
+    }
+}
