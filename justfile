@@ -45,6 +45,10 @@ sim-soak MINUTES="10" FROM="":
 mutants *NAMES:
     cargo run -p tieline-mutants -- {{NAMES}}
 
+# Every state of the routing core within bounds: small, large (an hour), or a bound by its name.
+model BOUND="small" *ARGS:
+    cargo run --profile model -p tieline-model -- --bound {{BOUND}} {{ARGS}}
+
 # One fuzz target for so many seconds: header, stream, metadata, outbox, core, configuration, sessions.
 fuzz TARGET SECONDS="60":
     scripts/fuzz {{TARGET}} {{SECONDS}}

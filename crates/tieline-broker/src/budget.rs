@@ -6,6 +6,7 @@
 //! The counters are shared by the shards of a server, hence atomic; each stands alone, so the order of operations
 //! on different ones doesn't matter.
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
@@ -88,6 +89,11 @@ impl Budget {
         } else {
             self.wanted_by.fetch_sub(1, Relaxed);
         }
+    }
+
+    /// Feeds what decides what may be promised to a hasher.
+    pub(crate) fn digest(&self, to: &mut impl Hasher) {
+        (self.held(), self.wanted_by.load(Relaxed), self.freed.load(Relaxed)).hash(to);
     }
 
     fn release(&self, bytes: u64) {
@@ -217,6 +223,12 @@ impl Account {
         }
         self.late_bytes.fetch_add(credit, Relaxed);
         self.late_frames.fetch_add(5, Relaxed);
+    }
+
+    /// Feeds what it holds and what it has under way to a hasher.
+    pub(crate) fn digest(&self, to: &mut impl Hasher) {
+        (self.held_for(Purpose::Admission), self.held_for(Purpose::Grant)).hash(to);
+        (self.requests(), self.receives.load(Relaxed), self.engaged.load(Relaxed)).hash(to);
     }
 
     /// The most that it may hold now for admissions, beside what it holds for them.

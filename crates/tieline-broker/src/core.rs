@@ -48,7 +48,7 @@ pub(crate) struct Conn<P> {
 /// call [`Core::expire`]. Reservations in an outbox are given back when the driver drops it.
 ///
 /// # Getters
-/// [`Core::counts`], [`Core::standing`], [`Core::standings`], [`Core::check`].
+/// [`Core::counts`], [`Core::standing`], [`Core::standings`], [`Core::check`], [`Core::digest`].
 #[derive(Debug)]
 pub struct Core<P> {
     pub(crate) config: CoreConfig,

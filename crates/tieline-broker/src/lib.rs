@@ -12,7 +12,8 @@
 //! | `place` | how many receives may be open |
 //! | `flood`, `meter` | a bound on what costs the server and not the peer; how rates are measured |
 //! | `port`, `config` | the connections' outboxes as the core sees them; what can be set |
-//! | `check`, `standing` | the invariants as formulas that run; where an exchange stands, for whoever watches |
+//! | `check`, `digest` | the invariants as formulas that run; which states are the same |
+//! | `standing` | where an exchange stands, for whoever watches |
 //!
 //! The crate reads no clock, draws no random number, opens no socket and starts no thread; `clippy.toml` and a test
 //! keep it so.
@@ -24,6 +25,7 @@ mod channel;
 mod check;
 mod config;
 mod core;
+mod digest;
 mod ending;
 mod exchange;
 mod flood;

@@ -126,6 +126,12 @@ impl<K: Copy + Ord, V> Turns<K, V> {
         self.lines.iter().flat_map(|(key, line)| line.items.values().map(move |item| (*key, item)))
     }
 
+    /// All items, by the turns of their keys.
+    pub(crate) fn in_turn(&self) -> impl Iterator<Item = (K, &V)> {
+        let items = |key| self.lines.get(key).into_iter().flat_map(|line| line.items.values());
+        self.circle.values().flat_map(move |key| items(key).map(move |item| (*key, item)))
+    }
+
     fn line(&mut self, key: K, turn: i64) -> &mut Line<V> {
         let circle = &mut self.circle;
         self.lines.entry(key).or_insert_with(|| {

@@ -9,6 +9,13 @@ pub struct Key {
     generation: u32,
 }
 
+impl Key {
+    /// Which place it is: among values that live at the same time, each has its own.
+    pub const fn place(self) -> u32 {
+        self.index
+    }
+}
+
 #[derive(Debug)]
 struct Place<T> {
     generation: u32,
@@ -61,6 +68,11 @@ impl<T> Arena<T> {
         place.generation = place.generation.wrapping_add(u32::from(!planted(Mutant::KeyUsedAgain)));
         self.free.push(key.index);
         Some(value)
+    }
+
+    /// The places that are free, the one that is taken next last.
+    pub fn free_places(&self) -> impl Iterator<Item = u32> {
+        self.free.iter().copied()
     }
 
     /// How many values there are.

@@ -20,7 +20,7 @@ use crate::fault::Violation;
 use crate::mutant::{Mutant, planted};
 
 /// The consuming end of a direction, as whoever judges the producer keeps it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Inbound {
     arrived: u64,
     granted: u64,

@@ -1,6 +1,7 @@
 //! A queue of body bytes that joins small pieces, so that a thousand one-byte pieces cost about a thousand bytes.
 
 use std::collections::VecDeque;
+use std::hash::Hasher;
 
 use bytes::{Bytes, BytesMut};
 
@@ -70,6 +71,13 @@ impl Pieces {
     /// Throws all bytes away, and gives their memory back.
     pub fn clear(&mut self) {
         *self = Self::default();
+    }
+
+    /// Feeds the bytes and their number to a hasher, however they are cut.
+    pub fn digest(&self, to: &mut impl Hasher) {
+        to.write_usize(self.len);
+        self.sealed.iter().for_each(|piece| to.write(piece));
+        to.write(&self.tail);
     }
 
     fn seal(&mut self) {

@@ -37,6 +37,10 @@ impl<C> Lanes<C> {
         self.0.len()
     }
 
+    pub(super) fn iter_with_keys(&self) -> impl Iterator<Item = (LaneKey, &Lane<C>)> {
+        self.0.iter().map(|(key, lane)| (LaneKey(key), lane.as_ref()))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lane<C>> {
         self.0.iter().map(|(_, lane)| lane.as_ref())
     }

@@ -19,6 +19,7 @@
 //! - Memory that was promised: [`Outbox::promise`], [`Outbox::take_progress`].
 
 mod batch;
+mod digest;
 mod lane;
 mod lanes;
 mod writer;
