@@ -186,6 +186,8 @@ fn ctrl_c_with_a_server_that_does_not_answer_says_that_it_may_have_run() {
     wait_until("one of two finds the channel full", || both.iter_mut().any(Running::has_ended));
     let waiting = both.into_iter().find_map(|mut sender| (!sender.has_ended()).then_some(sender)).unwrap();
     server.running.signal(Signal::SIGSTOP);
+    let stat = format!("/proc/{}/stat", server.running.id());
+    wait_until("the server stands still", || fs::read_to_string(&stat).expect("it is there").contains(") T "));
     waiting.signal(Signal::SIGINT);
     waiting.wait_with_open_stdin().code(1).says(&["cancelled", "may have run"]);
     server.running.signal(Signal::SIGCONT);

@@ -38,8 +38,8 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) idempotent: bool,
 
-    /// How often it may be sent again by itself, where that is safe; needs an input that can be read again (a file)
-    /// [default: 3 if idempotent; else only what was not started because its connection was lost]
+    /// How often it may be sent again by itself, where that is safe. What was begun needs an input that can be read
+    /// again (a file) [default: 3 if idempotent; else only what was not started because its connection was lost]
     #[arg(long, value_name = "N")]
     pub(super) retry: Option<u32>,
 

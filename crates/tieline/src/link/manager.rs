@@ -59,7 +59,7 @@ async fn keep_up(hub: &Arc<Hub>) {
         let (error, is_good) = match connect(hub).await {
             Ok(conn) => {
                 let error = carry(hub, &conn).await;
-                // A server that drains takes no further connection: whoever answers the next is another.
+                // Who drains a connection wants the next one made: mostly it is another server's.
                 let is_good = error.is_none() && (conn.is_drained() || began.elapsed() >= GOOD_AFTER);
                 (error, is_good)
             }

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod ends;
+mod rolling;
 mod routing;
 
 use std::future::Future;
