@@ -20,6 +20,14 @@ pub const PATIENCE: Duration = Duration::from_mins(2);
 /// Client ids of this process; nobody else connects to its servers.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
+/// Pings that were answered.
+static PINGS: AtomicU64 = AtomicU64::new(0);
+
+/// How many pings the clients of this process have answered.
+pub fn pings() -> u64 {
+    PINGS.load(Ordering::Relaxed)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct RawClient {
@@ -115,6 +123,7 @@ impl RawClient {
                 Some(frame) if frame.kind == Kind::Ping => {
                     let pong = Kind::Pong.header().value(frame.header.value);
                     self.send(&Frame::new(Kind::Pong, pong, Bytes::new())).await?;
+                    PINGS.fetch_add(1, Ordering::Relaxed);
                 }
                 other => return Ok(other),
             }

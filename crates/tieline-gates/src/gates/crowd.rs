@@ -32,9 +32,12 @@ pub(super) async fn run(effort: Effort) -> anyhow::Result<Vec<Row>> {
         left = server.read()?.descriptors;
     }
     let after = server.read()?;
-    let all = outcome.right + outcome.wrong.len();
-    let kept =
-        outcome.wrong.is_empty() && outcome.missing.is_empty() && left <= before.descriptors && after.peak <= bound;
+    let all = size_of_it.honest / 2 * size_of_it.requests as usize;
+    let kept = outcome.right == all
+        && outcome.wrong.is_empty()
+        && outcome.missing.is_empty()
+        && left <= before.descriptors
+        && after.peak <= bound;
     let classes: Vec<_> = outcome.attacks.iter().map(|(name, count)| format!("{name} {count}")).collect();
     Ok(vec![
         Row::new(
@@ -45,7 +48,7 @@ pub(super) async fn run(effort: Effort) -> anyhow::Result<Vec<Row>> {
         .measured(
             format!(
                 "{} of {all} bit-exact ({:.1} s, p50 {}, p99 {}); {} classes, {} attacks; peak {} of at most {}; {} \
-                 descriptors left{}",
+                 descriptors left; {} attacks began too late with hello{}",
                 outcome.right,
                 outcome.took.as_secs_f64(),
                 span(percentile(&outcome.samples, 50.0)),
@@ -55,12 +58,15 @@ pub(super) async fn run(effort: Effort) -> anyhow::Result<Vec<Row>> {
                 size(after.peak as f64),
                 size(bound as f64),
                 left.saturating_sub(before.descriptors),
+                outcome.late,
                 outcome.wrong.first().map(|words| format!("; first wrong: {words}")).unwrap_or_default(),
             ),
             Verdict::of(kept),
         )
         .figure("right", outcome.right)
         .figure("all", all)
+        .figure("late_attacks", outcome.late)
+        .figure("wrong", outcome.wrong.len())
         .figure("peak_bytes", after.peak)
         .figure("bound_bytes", bound)
         .figure("attacks", serde_json::to_value(&outcome.attacks)?),
