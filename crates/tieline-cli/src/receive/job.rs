@@ -28,6 +28,7 @@ use super::command::{Program, Running};
 use super::ending;
 use super::group::Group;
 use super::guard::Held;
+use super::shim;
 use super::stderr::Follower;
 use crate::terminal::{say, short};
 
@@ -198,6 +199,9 @@ fn piece(buffer: &mut BytesMut) -> Bytes {
 /// stays open, the command can't take what came for the whole.
 async fn feed(mut body: RequestBody, mut stdin: ChildStdin, mut held: Held) -> Option<ChildStdin> {
     held.is_held().await;
+    if stdin.write_all(shim::GO).await.is_err() {
+        return None;
+    }
     loop {
         match body.chunk().await {
             // A command that doesn't read its input is no error; the rest of the body stays where it is.

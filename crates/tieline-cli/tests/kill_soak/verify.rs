@@ -213,8 +213,8 @@ impl<'a> Judge<'a> {
             "cut:sender-lost" => sender(),
             "cut:connection-lost" | "cut:shutting-down" => server() || self.was_silent(run.who, open.at, run.at),
             "cut:deadline-exceeded" => matches!(plan.limit, Limit::Timeout(_)),
-            // The receiver of a command was killed, so the pipes of the command broke.
-            "gone" | "short" => self.is_orphan(request, run.who),
+            // The receiver of a command was killed, so the command's stdout broke. Its stdin didn't: it is "short" never.
+            "gone" => self.is_orphan(request, run.who),
             _ => false,
         };
         if is_explained { Ok(()) } else { Err(format!("nothing brought about {} of {}", run.what, run.who)) }
