@@ -43,9 +43,9 @@ pub const TURN: usize = 64 * 1024;
 pub const COPY_BELOW: usize = 4 * 1024;
 
 /// Payloads of at least this length stay slices of the read buffer that they came in, in bytes; shorter ones are
-/// copied out of it. A slice keeps the whole buffer alive, so this bounds what a kept payload can pin to four times its
-/// own length.
-pub const SLICE_FROM: usize = 16 * 1024;
+/// copied out of it. A slice keeps the whole buffer alive, so this bounds what a kept payload can pin to twice its own
+/// length.
+pub const SLICE_FROM: usize = 32 * 1024;
 
 /// Bytes of frames without an exchange (refusals) that may wait for a connection; one that doesn't read so many is
 /// closed.
@@ -95,7 +95,7 @@ pub const LINGER_BYTES: u64 = 1024 * 1024;
 const _: () = assert!(PAYLOAD_MIN as u64 >= METADATA_MAX as u64 + INITIAL_WINDOW - METADATA_MAX as u64 + 2);
 const _: () = assert!(METADATA_MAX as u64 <= INITIAL_WINDOW);
 const _: () = assert!(PAYLOAD_MIN <= PAYLOAD_DEFAULT && PAYLOAD_DEFAULT <= PAYLOAD_MAX);
-const _: () = assert!(COPY_BELOW <= SLICE_FROM && 4 * SLICE_FROM >= PAYLOAD_DEFAULT as usize);
+const _: () = assert!(COPY_BELOW <= SLICE_FROM && 2 * SLICE_FROM >= PAYLOAD_DEFAULT as usize);
 const _: () = assert!(INITIAL_WINDOW <= WINDOW_DEFAULT && WINDOW_DEFAULT <= WINDOW_MAX);
 const _: () = assert!(
     EXCHANGE_OVERHEAD as usize >= crate::fault::ERROR_WRITTEN_MAX + crate::metadata::TRAILER_MAX + 2 * HEADER_LEN
