@@ -41,7 +41,8 @@ pub(crate) struct Conn<P> {
 /// [`Core::receive`], [`Core::end_connection`], [`Core::disconnect`], [`Core::progressed`], [`Core::expire`].
 ///
 /// # Commands
-/// [`Core::refuse_start`], [`Core::set_channel_places`], [`Core::drain`], [`Core::feed_hungry`].
+/// [`Core::refuse_start`], [`Core::set_channel_places`], [`Core::drain`], [`Core::feed_hungry`]; [`Core::expire_some`] and
+/// [`Core::abandon_some`], for short steps.
 ///
 /// # Outputs
 /// Frames in outboxes; [`Core::take_touched`] says whose writers have something to do, [`Core::next_expiry`] when to

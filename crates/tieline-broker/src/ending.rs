@@ -79,12 +79,19 @@ impl<P: Port> Core<P> {
 
     /// Ends what is due.
     pub fn expire(&mut self, now: Time) {
-        while let Some(&(due, slot)) = self.timers.first() {
-            if due > now || planted(Mutant::TimeOutsNotEnforced) {
-                break;
+        while self.expire_some(now, usize::MAX) {}
+    }
+
+    /// Ends some of what is due, at most `most`; whether there is more. For a driver that doesn't want to hold up others
+    /// while thousands of requests end in the same moment.
+    pub fn expire_some(&mut self, now: Time, most: usize) -> bool {
+        for _ in 0..most {
+            match self.timers.first() {
+                Some(&(due, slot)) if due <= now => self.expire_one(now, slot),
+                _ => return false,
             }
-            self.expire_one(now, slot);
         }
+        self.timers.first().is_some_and(|(due, _)| *due <= now)
     }
 
     /// The timer of an exchange is due: for its wait, or for its deadline.
@@ -125,6 +132,23 @@ impl<P: Port> Core<P> {
         let Some(x) = self.exchanges.get(slot) else { return };
         let code = if x.deadline <= now { Code::DeadlineExceeded } else { Code::WaitLimit };
         self.end_exchange(now, slot, Some(Fault::new(code)), &Fault::new(code));
+    }
+
+    /// Ends some of what a connection opened that is gone, at most `most`; whether there is more. For a driver that
+    /// doesn't want to hold up others while thousands of requests end: it calls [`Core::end_connection`], this as long as
+    /// there is more, and then [`Core::disconnect`].
+    pub fn abandon_some(&mut self, now: Time, conn: ConnKey, most: usize) -> bool {
+        let Some(record) = self.conns.get(&conn) else { return false };
+        let waits = |slot: &&Slot| self.exchanges.get(**slot).is_some_and(|x| x.hand_out().is_none());
+        // First those that wait: else readiness that another gives back would go to them.
+        let mut some: Vec<Slot> = record.opened.iter().filter(waits).take(most).copied().collect();
+        if some.is_empty() {
+            some = record.opened.iter().take(most).copied().collect();
+        }
+        for slot in some {
+            self.end_exchange(now, slot, None, &Fault::new(Code::SenderLost));
+        }
+        self.conns.get(&conn).is_some_and(|record| !record.opened.is_empty())
     }
 
     /// A connection is gone. What it opened ends; what it was assigned is handed on, or ends; its receives are

@@ -50,6 +50,9 @@ pub(crate) struct Shard {
     rearm: Notify,
 }
 
+/// Exchanges that end in one step, at most, where thousands may end at once: others take the core's lock in between.
+pub(crate) const ENDS_A_STEP: usize = 256;
+
 /// The connections that a step brought news for, until they are woken.
 pub(crate) type Touched = Vec<PeerPort>;
 
@@ -168,7 +171,8 @@ impl Hub {
             shard.armed.store(u64::MAX, Ordering::Release);
             let mut touched = Touched::new();
             let now = self.clock.now();
-            self.step(index, &mut touched, |core| core.expire(now));
+            // If more is due, the timer is set to it, and so to now.
+            self.step(index, &mut touched, |core| core.expire_some(now, ENDS_A_STEP));
             wake_all(touched);
         }
     }

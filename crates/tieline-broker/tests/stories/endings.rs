@@ -383,3 +383,36 @@ fn long_words_of_an_error_are_cut_to_fit() {
     assert!(frame.payload.len() <= 1024);
     assert_eq!(fault(&frame).message, long.message);
 }
+
+#[test]
+fn a_lost_sender_s_requests_end_in_short_steps_and_those_that_wait_go_first() {
+    let mut world = World::new();
+    let [s, r, other] = world.join_all();
+    world.send(r, receive(CHANNEL, 3));
+    for n in 1..=10 {
+        world.send(s, request(id(s, n)));
+    }
+    world.send(other, request(id(other, 1)));
+    assert_eq!(world.got(r).len(), 3);
+    world.core.end_connection(s);
+    let mut steps = 0;
+    loop {
+        let before = world.core.counts();
+        let more = world.core.abandon_some(world.now, s, 4);
+        let after = world.core.counts();
+        steps += 1;
+        assert!(before.waiting + before.busy - after.waiting - after.busy <= 4, "a step is short");
+        assert!(after.busy == 3 || after.waiting == 1, "those that wait end before those that are in hand");
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(steps, 3, "7 that waited in two, and 3 in hand");
+    assert_eq!(world.core.counts().waiting, 1, "and the other's still waits");
+    world.kill_silently(s);
+    world.settle();
+    assert_eq!(
+        world.told(r),
+        ["error+REQUEST 1/1 sender-lost", "error+REQUEST 1/2 sender-lost", "error+REQUEST 1/3 sender-lost"]
+    );
+}

@@ -13,21 +13,26 @@ use crate::hub::wake_all;
 use crate::peer::PeerPort;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Takes in all whole frames of the buffer, then wakes those whom they concern, each once.
-    pub(super) fn take_in(&mut self, now: Time) -> Result<(), Over> {
+    /// Takes in all whole frames of the buffer, then wakes those whom they concern, each once. How many they were.
+    pub(super) fn take_in(&mut self, now: Time) -> Result<usize, Over> {
         let outcome = self.take_in_frames(now);
         self.wake_touched();
         self.liveness.frame(now, self.decoder.is_within_frame(&self.buffer));
-        outcome?;
+        let frames = outcome?;
         let strikes = self.peer.account.take_strikes();
-        if strikes > 0 { self.strike(strikes, now) } else { Ok(()) }
+        if strikes > 0 {
+            self.strike(strikes, now)?;
+        }
+        Ok(frames)
     }
 
-    fn take_in_frames(&mut self, now: Time) -> Result<(), Over> {
+    fn take_in_frames(&mut self, now: Time) -> Result<usize, Over> {
+        let mut frames = 0;
         while let Some(frame) = self.decoder.next(&mut self.buffer).map_err(Over::Refused)? {
             self.take_in_frame(now, frame)?;
+            frames += 1;
         }
-        Ok(())
+        Ok(frames)
     }
 
     fn take_in_frame(&mut self, now: Time, frame: Frame) -> Result<(), Over> {

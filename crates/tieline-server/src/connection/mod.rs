@@ -33,12 +33,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
 use crate::access::Seat;
-use crate::hub::{Hub, Touched};
+use crate::hub::{ENDS_A_STEP, Hub, Touched};
 use crate::peer::Peer;
 use throttle::Throttle;
 
-/// Bytes that one connection may read before others have their turn.
+/// What one connection may read before others have their turn, in bytes.
 const READ_TURN: usize = 256 * 1024;
+
+/// What a frame counts as in a turn beside its length, in bytes: to judge and to route one takes as long as it takes to
+/// move about so many. Else a turn of the smallest frames would last ten times as long as one of bulk.
+const FRAME_COST: usize = 256;
 
 /// Slices in one vectored write: a turn's worth of small frames is copied into one, so few are needed.
 const SLICES: usize = 64;
@@ -207,9 +211,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Poll::Ready(0) => return Err(Over::Lost(io::ErrorKind::UnexpectedEof)),
                 Poll::Ready(read) => {
-                    self.take_in(now)?;
+                    let frames = self.take_in(now)?;
                     self.meter(now, read);
-                    budget = budget.saturating_sub(read);
+                    budget = budget.saturating_sub(read + frames * FRAME_COST);
                 }
             }
             if budget == 0 {
@@ -341,8 +345,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Tells the cores that the connection is gone, and gives everything back.
     fn leave(&mut self) {
-        let (now, key) = (self.hub.clock.now(), self.peer.key);
-        for shard in (0..self.hub.shards()).filter(|shard| self.joined & (1 << shard) != 0) {
+        let (now, key, joined) = (self.hub.clock.now(), self.peer.key, self.joined);
+        for shard in (0..self.hub.shards()).filter(|shard| joined & (1 << shard) != 0) {
+            self.hub.step(shard, &mut self.touched, |core| core.end_connection(key));
+            while self.hub.step(shard, &mut self.touched, |core| core.abandon_some(now, key, ENDS_A_STEP)) {
+                self.wake_touched();
+            }
             self.hub.step(shard, &mut self.touched, |core| core.disconnect(now, key));
         }
         self.wake_touched();

@@ -132,9 +132,11 @@ impl World {
         self.after_step();
     }
 
-    /// The connection is lost, and nothing more reaches the client.
+    /// The connection is lost, and nothing more reaches the client. The core is told in short steps, as by a server.
     pub(crate) fn kill_silently(&mut self, conn: ConnKey) {
         self.observer.lost(conn);
+        self.core.end_connection(conn);
+        while self.core.abandon_some(self.now, conn, 2) {}
         self.core.disconnect(self.now, conn);
         self.peer(conn).line.close();
         self.peers.remove(&conn);
