@@ -51,8 +51,8 @@ impl Conn {
         }
         sim.links[self.link].is_faulty = true;
         match self.rng.below(24) {
-            0 => self.garbage(sim),
-            1..=2 => self.ping_flood(sim),
+            0 if self.rng.chance(25) => self.ping_flood(sim),
+            0..=2 => self.garbage(sim),
             3 => {
                 // A frame that begins, and comes on a byte at a time.
                 self.is_mute = true;
@@ -149,6 +149,11 @@ impl Conn {
             _ => {
                 let arrived = send.response.as_ref().map_or(0, |response| response.inbound.arrived());
                 let to = self.rng.pick(&[1 << 40, arrived + self.limits.window + 1]);
+                // If more is under way, it is no more than what may be granted.
+                send.granted_before = to;
+                if let Some(response) = &mut send.response {
+                    response.inbound.grant(to);
+                }
                 self.of(Kind::AckResponse, id, to, Bytes::new(), sim);
             }
         }
@@ -165,6 +170,7 @@ impl Conn {
             (0, _) => {
                 let arrived = take.request.inbound.arrived();
                 let to = self.rng.pick(&[1 << 40, arrived + self.limits.window + 1]);
+                take.request.inbound.grant(to);
                 self.of(Kind::AckRequest, id, to, Bytes::new(), sim);
             }
             (1, _) => self.of(Kind::ErrorResponse, id, 0, fault, sim),

@@ -2,7 +2,8 @@
 //! the same order as the server's own crate glues them, without sockets and without a runtime. Whoever changes the order
 //! of things there (`connection`, `hub`, `peer`) changes it here.
 //!
-//! Not mirrored: TLS, tokens, and the bound on connections that say their last words, which have tests of their own.
+//! Not mirrored: TLS, tokens and what they limit, settings that change, and the bound on connections that say their last
+//! words. Those have tests of their own.
 
 mod connection;
 mod dispatch;
@@ -105,6 +106,9 @@ impl Server {
         let link = connection.link;
         sim.trace.words(sim.now, || format!("link {link} is over for the server: {over:?}"));
         Self::check_refusal(link, &over, sim);
+        if matches!(over, Over::Refused(_) | Over::Stopped) {
+            connection.peer.claim_greeting();
+        }
         connection.leave(&mut self.hub, sim);
         let batch = std::mem::take(&mut *connection.peer.batch.borrow_mut());
         if let Some(farewell) = Farewell::new(link, batch, over, sim) {

@@ -49,6 +49,8 @@ pub(crate) struct Peer {
     waits: Cell<bool>,
     news: Cell<bool>,
     is_greeted: Cell<bool>,
+    /// Something was claimed.
+    has_spoken: Cell<bool>,
     ended: Cell<bool>,
     race: Rc<Race>,
 }
@@ -85,6 +87,7 @@ impl Peer {
             waits: Cell::new(false),
             news: Cell::new(false),
             is_greeted: Cell::new(false),
+            has_spoken: Cell::new(false),
             ended: Cell::new(false),
             race,
         })
@@ -116,6 +119,16 @@ impl Peer {
         self.outbox.borrow_mut().claim(&mut batch);
         if batch.is_empty() {
             self.waits.set(true);
+        } else {
+            self.has_spoken.set(true);
+        }
+    }
+
+    /// Claims the answer to the hello, if it hasn't left: behind a hello that was taken, work may have been started, and
+    /// an error as the first frame would deny that.
+    pub(super) fn claim_greeting(&self) {
+        if self.is_greeted.get() && !self.has_spoken.get() {
+            self.outbox.borrow_mut().claim(&mut self.batch.borrow_mut());
         }
     }
 
