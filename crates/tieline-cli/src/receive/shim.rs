@@ -42,7 +42,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     }
     let error = Command::new(&command).args(args).exec();
     say(format!("tieline: '{}' can't be run: {error}", command.display()));
-    ExitCode::from(if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE })
+    ExitCode::from(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUNNABLE })
 }
 
 /// Waits for [`GO`]. Nothing behind it is read: that is the command's.
