@@ -163,6 +163,10 @@ impl<P: Port> Core<P> {
         } else if self.draining {
             Fault::new(Code::ShuttingDown)
         } else {
+            // Nobody can send by the grants of the hand-out that is over; the next gets the sender's highest anew.
+            if let Some(conn) = self.conns.get(&x.opener) {
+                conn.port.with(|o| o.take_promise_back(x.opener_lane));
+            }
             if !planted(Mutant::TimerKeptAtWait) {
                 self.rearm(slot);
             }

@@ -137,6 +137,24 @@ fn a_grant_beyond_the_initial_window_is_reserved_for_whoever_granted_and_given_b
 }
 
 #[test]
+fn a_request_that_waits_again_holds_its_admission_and_nothing_of_its_last_hand_out() {
+    let mut world = World::new();
+    let [s, r, next] = world.join_all();
+    world.send(s, request(id(s, 1)).idempotent().last());
+    world.send(s, ack(Response, id(s, 1), 100_000));
+    world.send(r, receive(CHANNEL, 1));
+    world.got(r);
+    assert_eq!(world.account(s).held(), ADMISSION + 100_000 - INITIAL as u64);
+    world.kill(r);
+    assert_eq!(world.account(s).held(), ADMISSION, "nobody was promised anything");
+    world.send(next, receive(CHANNEL, 1));
+    assert_eq!(world.told(next), ["start+REQUEST 1/1 IDEMPOTENT FINAL", "ack+RESPONSE 1/1 @100000"]);
+    assert_eq!(world.account(s).held(), ADMISSION + 100_000 - INITIAL as u64);
+    world.send(next, response(id(s, 1)).body("done").last());
+    world.assert_at_rest();
+}
+
+#[test]
 fn what_a_slow_receiver_has_waiting_never_exceeds_what_was_promised() {
     let mut world = World::new();
     let (s, r) = pair(&mut world);

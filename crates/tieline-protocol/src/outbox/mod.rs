@@ -16,7 +16,7 @@
 //! - Receives: [`Outbox::start_receive`], [`Outbox::raise_receive`], [`Outbox::end_receive`], [`Outbox::ordered`].
 //! - The connection: [`Outbox::first`], [`Outbox::pong`], [`Outbox::refuse`].
 //! - The writer: [`Outbox::claim`], [`Outbox::written`].
-//! - Memory that was promised: [`Outbox::promise`], [`Outbox::take_progress`].
+//! - Memory that was promised: [`Outbox::promise`], [`Outbox::take_promise_back`], [`Outbox::take_progress`].
 
 mod batch;
 mod digest;
@@ -342,6 +342,18 @@ impl<C: Charge> Outbox<C> {
             lane.promised = lane.promised.max(promised);
         }
         granted
+    }
+
+    /// Whoever was to produce the lane's body has gone before a byte of it came: what was promised to it is given back.
+    pub fn take_promise_back(&mut self, key: LaneKey) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            debug_assert!(
+                lane.body.is_empty() && lane.offset == 0,
+                "of a body that has begun the rest is promised still"
+            );
+            lane.promised = 0;
+            lane.extra = None;
+        }
     }
 
     /// The offset up to which the producer can be granted without reserving more than is held.
