@@ -93,7 +93,9 @@ impl Budget {
 
     /// Feeds what decides what may be promised to a hasher.
     pub(crate) fn digest(&self, to: &mut impl Hasher) {
-        (self.held(), self.wanted_by.load(Relaxed), self.freed.load(Relaxed)).hash(to);
+        let Self { total, held, receives, wanted_by, freed } = self;
+        (total.load(Relaxed), held.load(Relaxed), receives.load(Relaxed), wanted_by.load(Relaxed), freed.load(Relaxed))
+            .hash(to);
     }
 
     fn release(&self, bytes: u64) {
@@ -229,6 +231,7 @@ impl Account {
     pub(crate) fn digest(&self, to: &mut impl Hasher) {
         (self.held_for(Purpose::Admission), self.held_for(Purpose::Grant)).hash(to);
         (self.requests(), self.receives.load(Relaxed), self.engaged.load(Relaxed)).hash(to);
+        self.principal().map(|principal| principal.in_flight()).hash(to);
     }
 
     /// The most that it may hold now for admissions, beside what it holds for them.

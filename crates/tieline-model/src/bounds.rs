@@ -62,6 +62,7 @@ pub const ASSIGNMENT: Bound = Bound {
     name: "assignment",
     about: "2 senders, 2 receivers, 2 requests; a crash of each side, a return, a withdrawal, a cancel",
     roles: TWO_AND_TWO,
+    receives: 2,
     may: Allowance {
         receiver_crashes: 1,
         sender_crashes: 1,
@@ -306,6 +307,7 @@ pub const ASSIGNMENT_OF_THREE: Bound = Bound {
     name: "assignment-3",
     about: "2 senders, 2 receivers, 3 requests, counts up to 2; a crash of each side, a return, a withdrawal",
     requests: 3,
+    receives: 1,
     raised_to: 2,
     may: Allowance { cancels: 0, ..ASSIGNMENT.may },
     expects: &[Sight::Complete, Sight::SecondReceiver, Sight::TwoWait, Sight::ReceiverLost, Sight::SenderLost],
@@ -315,8 +317,8 @@ pub const ASSIGNMENT_OF_THREE: Bound = Bound {
 /// [`ASSIGNMENT`] with requests that don't wait.
 pub const NO_WAIT: Bound = Bound {
     name: "no-wait",
-    about: "2 senders, 2 receivers, 2 requests that wait or don't, counts up to 2; crashes, return, withdrawal, cancel",
-    raised_to: 2,
+    about: "2 senders, 2 receivers, 2 requests that wait or don't; a crash of each side, a return, a withdrawal, a cancel",
+    receives: 1,
     plans: &[Plan::PLAIN, Plan::NO_WAIT],
     expects: &[Sight::Complete, Sight::SecondReceiver, Sight::NoReceiverUnstarted, Sight::TakenBack, Sight::Pinned],
     ..ASSIGNMENT

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stateright::{Checker, Expectation, HasDiscoveries, Model};
+use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
 
 use crate::bound::Bound;
 use crate::model::Exploration;
@@ -19,8 +19,8 @@ pub struct Report {
     pub depth: usize,
     /// How long it took.
     pub took: Duration,
-    /// Rules that are broken, as stories.
-    pub broken: Vec<String>,
+    /// The shortest way to a broken rule that was found, as a story.
+    pub broken: Option<String>,
     /// What should have been seen and wasn't.
     pub unseen: Vec<&'static str>,
 }
@@ -28,7 +28,7 @@ pub struct Report {
 impl Report {
     /// Whether all rules hold, and all was seen that should be.
     pub fn is_good(&self) -> bool {
-        self.broken.is_empty() && self.unseen.is_empty()
+        self.broken.is_none() && self.unseen.is_empty()
     }
 }
 
@@ -39,14 +39,11 @@ pub fn explore(bound: &'static Bound, threads: usize) -> Report {
         Exploration::new(bound).checker().threads(threads).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let model = checker.model();
     let discoveries = checker.discoveries();
-    let (mut broken, mut unseen) = (Vec::new(), Vec::new());
-    for property in model.properties() {
-        match (property.expectation, discoveries.get(property.name)) {
-            (Expectation::Sometimes, None) => unseen.push(property.name),
-            (Expectation::Sometimes, Some(_)) | (_, None) => {}
-            (_, Some(path)) => broken.push(tell(model, path.last_state().path())),
-        }
-    }
+    let sometimes = |property: &Property<_>| property.expectation == Expectation::Sometimes;
+    let (sights, rules): (Vec<_>, Vec<_>) = model.properties().into_iter().partition(sometimes);
+    let unseen = sights.iter().map(|sight| sight.name).filter(|name| !discoveries.contains_key(name)).collect();
+    let is_broken = rules.iter().any(|rule| discoveries.contains_key(rule.name));
+    let broken = model.shortest_broken().filter(|_| is_broken).map(|path| tell(model, &path));
     Report {
         states: checker.unique_state_count(),
         steps: checker.state_count(),

@@ -248,16 +248,20 @@ impl World<'_> {
     fn break_rule(&mut self, conn: Conn, id: Id, how: Wrong) -> Result<(), Broken> {
         self.left.breaks -= 1;
         let wire = self.wire(id);
+        let window = self.bound.window * UNIT;
         let Some(request) = self.ledger.get_mut(id) else { return Ok(()) };
-        let far = 1 << 40;
+        // A byte more than a window beyond what has left to whoever grants.
+        let got = request.taken_by(conn).map_or(0, |hand_out| hand_out.got);
+        let request_too_far = got + window + 1;
+        let response_too_far = request.response.map_or(0, |(_, got)| got) + window + 1;
         let frame = match how {
             Wrong::RequestBeyondCredit => {
                 let len = request.credit - request.sent + 1;
                 frame(Kind::ChunkRequest, wire, request.sent, vec![0; len as usize].into())
             }
             Wrong::RequestGap => frame(Kind::ChunkRequest, wire, request.sent + 1, vec![0].into()),
-            Wrong::ResponseGrantTooFar => frame(Kind::AckResponse, wire, far, bytes::Bytes::new()),
-            Wrong::RequestGrantTooFar => frame(Kind::AckRequest, wire, far, bytes::Bytes::new()),
+            Wrong::ResponseGrantTooFar => frame(Kind::AckResponse, wire, response_too_far, bytes::Bytes::new()),
+            Wrong::RequestGrantTooFar => frame(Kind::AckRequest, wire, request_too_far, bytes::Bytes::new()),
             Wrong::ResponseWithoutStart => frame(Kind::ChunkResponse, wire, 0, vec![0].into()),
             Wrong::ResponseTwice => start(Kind::StartResponse, wire, 0, &[]),
             Wrong::ReturnAfterAccept => error(Kind::ErrorResponse, wire, Code::Returned),

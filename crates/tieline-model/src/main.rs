@@ -63,10 +63,9 @@ fn explore_all(bounds: &[&'static Bound], threads: usize) -> ExitCode {
             report.depth,
             report.took.as_secs_f64()
         );
-        for story in &report.broken {
+        if let Some(story) = &report.broken {
             println!("\n{story}\n");
-        }
-        if report.broken.is_empty() {
+        } else {
             report.unseen.iter().for_each(|name| println!("{:<13} never seen: {name}", ""));
         }
         if !report.is_good() {

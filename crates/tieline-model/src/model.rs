@@ -19,6 +19,8 @@ pub struct Exploration {
     bound: &'static Bound,
     /// States from which all came to a good end.
     concluded: Mutex<HashSet<u64>>,
+    /// The shortest way to a broken rule.
+    broken: Mutex<Option<Vec<Action>>>,
 }
 
 /// A state: what led to it, and what was found there.
@@ -72,7 +74,7 @@ impl Hash for State {
 impl Exploration {
     /// Everything that may happen within a bound.
     pub fn new(bound: &'static Bound) -> Self {
-        Self { bound, concluded: Mutex::default() }
+        Self { bound, concluded: Mutex::default(), broken: Mutex::default() }
     }
 
     /// The bound.
@@ -98,6 +100,7 @@ impl Exploration {
             Ok(Some((digest, next))) => Some(State { digest, path, next, seen, broken: None }),
             Ok(None) => None,
             Err(broken) => {
+                self.note(&path);
                 let mut to = crate::world::hasher();
                 (broken.rule.name(), &broken.what).hash(&mut to);
                 Some(State { digest: to.finish(), path, next: Vec::new(), seen, broken: Some(Arc::new(broken)) })
@@ -129,6 +132,18 @@ impl Exploration {
             self.concluded().insert(digest);
         }
         Ok(Some((digest, next)))
+    }
+
+    /// The shortest way to a broken rule that was found.
+    pub fn shortest_broken(&self) -> Option<Vec<Action>> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, path: &[Action]) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        if broken.as_ref().is_none_or(|shortest| path.len() < shortest.len()) {
+            *broken = Some(path.to_vec());
+        }
     }
 
     fn concluded(&self) -> std::sync::MutexGuard<'_, HashSet<u64>> {

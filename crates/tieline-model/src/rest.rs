@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tieline_broker::Counts;
+use tieline_broker::{ADMISSION, Counts};
 use tieline_protocol::limits::INITIAL_WINDOW;
 
 use crate::action::{Conn, Event, Id};
@@ -123,6 +123,9 @@ impl World<'_> {
                 "the timer is set to {due:?}, {by:?} is the next limit"
             );
         }
+        let promised: u64 = self.ledger.live().filter(|(_, request)| request.is_open()).map(|(_, r)| promised(r)).sum();
+        let held = self.budget.held();
+        hold!(WithinWindow, held == promised, "{held} bytes are held; what is open was promised {promised}");
         self.check_readiness()?;
         for ((conn, channel), receives) in &self.ledger.receives {
             let withdrawn = receives.iter().filter(|receive| receive.withdrawn).count();
@@ -264,4 +267,13 @@ fn check_moves(id: Id, request: &Request) -> Result<(), Broken> {
         hold!(BytesMove, !stands, "the response to {id} stands still at {sent}; granted is {granted}");
     }
     Ok(())
+}
+
+/// What an open request was promised, when all is written: its admission, and in each direction what was granted beyond
+/// the initial window and hasn't been written.
+fn promised(request: &Request) -> u64 {
+    let Some(live) = request.live() else { return ADMISSION };
+    let got = request.response.map_or(0, |(_, got)| got);
+    let beyond = |credit: u64, written: u64| credit.saturating_sub(written + INITIAL_WINDOW);
+    ADMISSION + beyond(request.credit, live.got) + beyond(live.credit, got)
 }

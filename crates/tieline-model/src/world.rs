@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ahash::AHasher;
 use bytes::BytesMut;
-use tieline_broker::{Account, Budget, Core, CoreConfig};
-use tieline_protocol::limits::INITIAL_WINDOW;
+use tieline_broker::{ADMISSION, Account, Budget, Core, CoreConfig};
+use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
 use tieline_protocol::{Decoder, Frame, Role, Time};
 
 use crate::action::{Action, Conn, Event, Id};
@@ -145,6 +145,8 @@ impl<'b> World<'b> {
     pub(crate) fn check(&mut self) -> Result<(), Broken> {
         caught(Rule::CoreChecks, || self.core.check())?;
         hold!(WithinWindow, self.budget.held() <= self.budget.total(), "{} bytes are promised", self.budget.held());
+        let paid = self.must_be_paid();
+        hold!(WithinWindow, self.budget.held() >= paid, "{} bytes are held for {paid} that wait", self.budget.held());
         let window = (self.bound.window * UNIT).max(INITIAL_WINDOW);
         for conn in self.conns() {
             let outbox = self.peer(conn).line.outbox();
@@ -162,6 +164,19 @@ impl<'b> World<'b> {
         }
         self.look();
         self.forget()
+    }
+
+    /// What is held at the least: a request that its sender hasn't seen the end of is paid for, whether it is open or its
+    /// end waits to be written.
+    /// Nothing is known where requests may be refused.
+    fn must_be_paid(&self) -> u64 {
+        let refuses = self.bound.memory < u64::from(self.bound.requests) * ADMISSION
+            || self.left.drains < self.bound.may.drains
+            || self.bound.plans.iter().any(|plan| plan.no_wait);
+        if refuses {
+            return 0;
+        }
+        self.ledger.live().filter(|(_, request)| request.is_open()).count() as u64 * EXCHANGE_OVERHEAD
     }
 
     /// Notes what can be seen of the state.
