@@ -292,9 +292,9 @@ impl World {
 
     /// A client broke a rule that costs the connection, a minute ago.
     fn must_be_gone(&mut self, link: LinkId) {
-        // Who stood still meanwhile, or couldn't be reached, needn't have seen it.
+        // Who stood still meanwhile needn't have seen it, nor on a slow link, where much may lie before it.
         let recently = self.server_paused_until.max(self.server_resumed) + Duration::from_mins(1);
-        if self.sim.now < recently {
+        if self.sim.now < recently || self.sim.links[link].is_slow {
             return;
         }
         let is_served = self.server.as_ref().is_some_and(|server| server.links().any(|other| other == link));

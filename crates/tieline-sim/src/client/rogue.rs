@@ -96,16 +96,16 @@ impl Conn {
             return;
         }
         let limit = self.limits.payload as usize;
-        let used = ExchangeId {
-            client: self.client(),
-            request: RequestId::from_u128(self.next_request),
-            channel: sim.plan.channels[0].0,
-        };
+        // One that has come to the server.
+        let came = |(_, record): &(&ExchangeId, &Record)| record.link == self.link && record.arrived.is_some();
+        let used = sim.ledger.records.iter().find(came).map(|(id, _)| *id);
+        let any =
+            ExchangeId { client: self.client(), request: RequestId::from_u128(1), channel: sim.plan.channels[0].0 };
         match self.rng.below(5) {
             0 => self.write(Kind::Hello, |h| h.client = ClientId::from_u128(7), Bytes::new(), sim),
             1 => self.write(Kind::Ping, |h| h.flags |= Flags::from_bits(0x0200), Bytes::new(), sim),
-            2 => self.of(Kind::ChunkResponse, used, 0, vec![0; limit + 1].into(), sim),
-            3 if self.next_request > 1 && !self.is_impostor => {
+            2 => self.of(Kind::ChunkResponse, any, 0, vec![0; limit + 1].into(), sim),
+            3 if let Some(used) = used => {
                 let start = StartPayload::join(&tieline_protocol::Metadata::new(), b"");
                 self.of(Kind::StartRequest, used, 0, start, sim);
             }

@@ -11,14 +11,15 @@ use tieline_protocol::liveness::{Liveness, LivenessLimits, Pulse};
 use tieline_protocol::session::ServerSession;
 use tieline_protocol::{ClientId, Code, Decoder, Frame, Kind, Role, Time, Violation};
 
-use super::hub::{Hub, Touched};
+use super::hub::{ENDS_A_STEP, Hub, Touched};
 use super::peer::Peer;
 use crate::link::{End, LinkId, Moved};
 use crate::sim::Sim;
 use crate::stats::Seen;
 
-/// Bytes that one connection may read before others have their turn.
+/// What one connection may read before others have their turn, and what a frame counts as beside its length, in bytes.
 const READ_TURN: usize = 256 * 1024;
+const FRAME_COST: usize = 256;
 
 /// What is read at once, and what room isn't worth a read; as in the server's `buffer.rs`.
 pub(super) const READ: usize = PAYLOAD_DEFAULT as usize + HEADER_LEN;
@@ -123,8 +124,8 @@ impl Connection {
                 Moved::Pending => return Ok(()),
                 Moved::Broken | Moved::Bytes(0) => return Err(Over::Lost),
                 Moved::Bytes(read) => {
-                    self.take_in(hub, sim)?;
-                    budget = budget.saturating_sub(read);
+                    let frames = self.take_in(hub, sim)?;
+                    budget = budget.saturating_sub(read + frames * FRAME_COST);
                 }
             }
             if budget == 0 {
@@ -246,13 +247,17 @@ impl Connection {
 
     /// Tells the cores that the connection is gone, and gives everything back.
     pub(super) fn leave(&mut self, hub: &mut Hub, sim: &mut Sim) {
-        let (now, key) = (sim.now, self.peer.key);
+        let (now, key, joined) = (sim.now, self.peer.key, self.joined);
         self.count_deaths(hub, sim);
         // Its task runs, so its writer claims nothing any more.
         self.peer.is_running.set(true);
         self.peer.is_leaving.set(true);
         sim.note_server_lost(self.link);
-        for shard in (0..hub.shards.len()).filter(|shard| self.joined & (1 << shard) != 0) {
+        for shard in (0..hub.shards.len()).filter(|shard| joined & (1 << shard) != 0) {
+            hub.step(shard, &mut self.touched, sim, |core| core.end_connection(key));
+            while hub.step(shard, &mut self.touched, sim, |core| core.abandon_some(now, key, ENDS_A_STEP)) {
+                self.wake_touched(sim);
+            }
             hub.step(shard, &mut self.touched, sim, |core| core.disconnect(now, key));
         }
         self.wake_touched(sim);

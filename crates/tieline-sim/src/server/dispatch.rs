@@ -19,20 +19,24 @@ use crate::sim::{Event, Sim};
 use crate::stats::Seen;
 
 impl Connection {
-    /// Takes in all whole frames of the buffer, then wakes those whom they concern, each once.
-    pub(super) fn take_in(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<(), Over> {
+    /// Takes in all whole frames of the buffer, then wakes those whom they concern, each once. How many they were.
+    pub(super) fn take_in(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<usize, Over> {
         let outcome = self.take_in_frames(hub, sim);
         self.wake_touched(sim);
         if (1..64).contains(&self.buffer.len()) {
             sim.stats.see(Seen::SplitHeader);
         }
         self.liveness.frame(sim.now, self.decoder.is_within_frame(&self.buffer));
-        outcome?;
+        let frames = outcome?;
         let strikes = self.peer.account.take_strikes();
-        if strikes > 0 { self.strike(strikes, sim) } else { Ok(()) }
+        if strikes > 0 {
+            self.strike(strikes, sim)?;
+        }
+        Ok(frames)
     }
 
-    fn take_in_frames(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<(), Over> {
+    fn take_in_frames(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<usize, Over> {
+        let mut frames = 0;
         while let Some(frame) = self.decoder.next(&mut self.buffer).map_err(Over::Refused)? {
             if frame.kind == Kind::Ping && sim.ledger.rogues.contains(&self.link) {
                 sim.stats.noise += 1;
@@ -41,8 +45,9 @@ impl Connection {
             }
             sim.trace.frame(sim.now, self.link, End::Server, &frame);
             self.take_in_frame(hub, sim, frame)?;
+            frames += 1;
         }
-        Ok(())
+        Ok(frames)
     }
 
     fn take_in_frame(&mut self, hub: &mut Hub, sim: &mut Sim, frame: Frame) -> Result<(), Over> {
