@@ -82,20 +82,31 @@ impl fmt::Display for Over {
 }
 
 /// Serves one connection, which was accepted at `since`, until it is over.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(io: S, hub: Arc<Hub>, peer: Arc<Peer>, since: Time) {
+///
+/// The connection is made before the future and lies in it once: an `async fn` would keep the room of its arguments
+/// beside it, in every task of thousands that idle.
+pub(crate) fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    io: S,
+    hub: Arc<Hub>,
+    peer: Arc<Peer>,
+    since: Time,
+) -> impl Future<Output = ()> {
     let stop = hub.stop_now.clone();
     let mut connection = Connection::new(io, hub, peer, since);
-    let over = tokio::select! {
-        over = std::future::poll_fn(|cx| connection.poll(cx)) => over,
-        () = stop.cancelled() => Over::Stopped,
-    };
-    tracing::debug!(connection = connection.peer.key.0, client = %connection.session.client(), %over, "connection over");
-    if matches!(over, Over::Refused(_) | Over::Stopped) {
-        connection.peer.claim_greeting(&mut connection.batch);
+    async move {
+        let over = tokio::select! {
+            over = std::future::poll_fn(|cx| connection.poll(cx)) => over,
+            () = stop.cancelled() => Over::Stopped,
+        };
+        let client = connection.session.client();
+        tracing::debug!(connection = connection.peer.key.0, %client, %over, "connection over");
+        if matches!(over, Over::Refused(_) | Over::Stopped) {
+            connection.peer.claim_greeting(&mut connection.batch);
+        }
+        connection.leave();
+        // Apart from the task, which would else be five times as large all its life for the sake of its end.
+        Box::pin(connection.farewell(over)).await;
     }
-    connection.leave();
-    // Apart from the task, which would else be five times as large all its life for the sake of its end.
-    Box::pin(connection.farewell(over)).await;
 }
 
 struct Connection<S> {
