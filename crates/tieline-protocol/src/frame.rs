@@ -108,7 +108,8 @@ impl StartPayload {
 pub struct Decoder {
     from: Role,
     payload_max: u32,
-    head: Option<(Kind, Header)>,
+    /// The header of a frame whose payload isn't complete. In a box: of ten thousand connections few are within a frame.
+    head: Option<Box<(Kind, Header)>>,
 }
 
 impl Decoder {
@@ -127,8 +128,8 @@ impl Decoder {
     /// # Errors
     /// If the bytes are no legal frame. The stream is out of step then; nothing more can be decoded.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Violation> {
-        let (kind, header) = if let Some(head) = self.head {
-            head
+        let (kind, header) = if let Some(head) = &self.head {
+            **head
         } else {
             let Some(bytes) = buffer.first_chunk::<HEADER_LEN>() else {
                 return judge_early(buffer).map(|()| None);
@@ -136,11 +137,13 @@ impl Decoder {
             let header = Header::decode(bytes);
             let kind = rules::check(&header, self.from, self.payload_max)?;
             buffer.advance(HEADER_LEN);
-            self.head = (!planted(Mutant::HeaderForgotten)).then_some((kind, header));
             (kind, header)
         };
         let length = header.length as usize;
         if buffer.len() < length {
+            if self.head.is_none() && !planted(Mutant::HeaderForgotten) {
+                self.head = Some(Box::new((kind, header)));
+            }
             return Ok(None);
         }
         self.head = None;
@@ -159,7 +162,7 @@ impl Decoder {
 
     /// How many bytes the buffer lacks for the frame that has begun, at most; a hint for reading.
     pub fn lacks(&self, buffer: &BytesMut) -> usize {
-        let wanted = self.head.map_or(HEADER_LEN, |(_, header)| header.length as usize);
+        let wanted = self.head.as_ref().map_or(HEADER_LEN, |head| head.1.length as usize);
         wanted.saturating_sub(buffer.len())
     }
 

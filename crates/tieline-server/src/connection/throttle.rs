@@ -51,7 +51,7 @@ impl Throttle {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Counts what was read, and stops reading for as long as that was too much.
     pub(super) fn meter(&mut self, now: Time, read: usize) {
-        let Some(seat) = &self.seat else { return };
+        let Some(seat) = self.seat.as_ref().filter(|_| read > 0) else { return };
         self.throttle.until = seat.read(read, now);
         if self.throttle.is_on() {
             self.sign(now);
