@@ -39,7 +39,10 @@ fn own(number: u64) -> ChannelId {
 async fn slow_hello(server: SocketAddr) -> anyhow::Result<()> {
     let mut client = RawClient::connect(server).await?;
     for byte in client.hello().to_bytes() {
-        client.stream.write_all(&[byte]).await?;
+        if client.stream.write_all(&[byte]).await.is_err() {
+            // It was too slow on so busy a machine; the server says why.
+            break;
+        }
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     client.expect(Kind::HelloAnswer).await.map(drop)
