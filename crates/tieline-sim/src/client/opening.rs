@@ -70,6 +70,7 @@ impl Conn {
             by: None,
             outcome: None,
             ended_inside: false,
+            handed_to: None,
             returns: 0,
             hand_outs: Vec::new(),
         };

@@ -87,6 +87,9 @@ pub(crate) struct Record {
     pub(crate) outcome: Option<Outcome>,
     /// It ended, by cancel or deadline, while it was in a receiver's outbox and nothing of it had left.
     pub(crate) ended_inside: bool,
+    /// It ended so in the hands of this link. Its start has left there, or will if it can't be taken back; whether it
+    /// arrives, the server can't know.
+    pub(crate) handed_to: Option<LinkId>,
     /// How often the server was told that it is returned, by whoever had it in hand.
     pub(crate) returns: usize,
     pub(crate) hand_outs: Vec<HandOut>,
@@ -148,14 +151,13 @@ impl Sim {
         assert!(!no_wait || standing.progress != Progress::Waiting, "{:?} may not wait, and does", standing.id);
     }
 
-    /// An exchange is about to be ended by its sender, or by its deadline.
-    pub(crate) fn note_blow(&mut self, standing: &Standing, blow: Blow) {
+    /// An exchange, which was handed out to `receiver` or to nobody, is about to be ended by its sender, or by its
+    /// deadline.
+    pub(crate) fn note_blow(&mut self, standing: &Standing, receiver: Option<LinkId>, blow: Blow) {
         self.hit(standing, blow);
-        if standing.progress == Progress::HandedInside
-            && let Some(record) = self.ledger.records.get_mut(&standing.id)
-        {
-            record.ended_inside = true;
-        }
+        let Some(record) = self.ledger.records.get_mut(&standing.id) else { return };
+        record.ended_inside |= standing.progress == Progress::HandedInside;
+        record.handed_to = receiver;
     }
 
     /// How long after a deadline its sender may know of it at the latest: a link through which nothing comes has to be
@@ -176,9 +178,10 @@ impl Sim {
             }
             if honest && let Some(Outcome::Failed(code, Unstarted::Unknown)) = record.outcome {
                 let seen = record.hand_outs.len() > record.returns;
-                // A start that has left may be lost with its receiver.
+                // A start that has left, or can't be taken back, may be lost with its receiver.
+                let lost = record.handed_to.is_some_and(|link| self.ledger.lost_by_client.contains(&link));
                 assert!(
-                    seen || code == Code::ReceiverLost,
+                    seen || lost || code == Code::ReceiverLost,
                     "{id:?} ended with {code}, nobody saw it, and it isn't called unstarted"
                 );
             }

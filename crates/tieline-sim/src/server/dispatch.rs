@@ -170,7 +170,7 @@ impl Connection {
             return;
         }
         if let Some(standing) = Self::standing(hub, frame) {
-            sim.note_blow(&standing, Blow::Cancel);
+            sim.note_blow(&standing, hub.receiver_of(&standing), Blow::Cancel);
         } else if sim.ledger.early.contains_key(&frame.header.exchange_id()) {
             sim.stats.hit(Stage::ClosedSending, Blow::Cancel);
         }

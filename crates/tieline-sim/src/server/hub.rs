@@ -96,6 +96,11 @@ impl Hub {
         self.feed_hungry(sim);
     }
 
+    /// Whose link an exchange was handed out to.
+    pub(super) fn receiver_of(&self, standing: &Standing) -> Option<LinkId> {
+        self.peers.get(&standing.receiver?).map(|peer| peer.link)
+    }
+
     /// Which shard a channel belongs to.
     pub(super) fn shard_of(&self, channel: ChannelId) -> usize {
         (channel.as_u128() as u64 % self.shards.len() as u64) as usize

@@ -134,7 +134,7 @@ impl Server {
         let now = sim.now;
         for standing in self.hub.shards[shard].core.standings() {
             if standing.deadline <= now {
-                sim.note_blow(&standing, Blow::Deadline);
+                sim.note_blow(&standing, self.hub.receiver_of(&standing), Blow::Deadline);
             }
         }
         self.hub.fire(shard, sim);
