@@ -45,6 +45,18 @@ sim-soak MINUTES="10" FROM="":
 mutants *NAMES:
     cargo run -p tieline-mutants -- {{NAMES}}
 
+# Instructions of the usual ways through the pure crates, compared with the committed ones; all of them, or those named.
+instructions *SCENARIOS:
+    cargo run --release -p tieline-micro -- check {{SCENARIOS}}
+
+# Takes the instructions as they are now for the ones to compare with.
+instructions-bless:
+    cargo run --release -p tieline-micro -- bless
+
+# Micro-benchmarks of codec, outbox and core; all of them, or those whose names contain this. They take minutes.
+bench-micro *FILTER:
+    cargo bench -p tieline-micro --features criterion -- {{FILTER}}
+
 # Every state of the routing core within bounds: small, large (an hour), or a bound by its name.
 model BOUND="small" *ARGS:
     cargo run --profile model -p tieline-model -- --bound {{BOUND}} {{ARGS}}

@@ -37,7 +37,8 @@ pub fn count(scenario: &Scenario, program: &Path, folder: &Path) -> Result<Cost>
     let number = u64::from(scenario.runs) * u64::from(scenario.each);
     Ok(Cost {
         own: tally.own.div_ceil(number),
-        allocations: tally.allocations as f64 / number as f64,
+        // As the baseline writes it.
+        allocations: (100.0 * tally.allocations as f64 / number as f64).round() / 100.0,
         all: tally.all.div_ceil(number),
     })
 }
