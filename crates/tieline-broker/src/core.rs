@@ -14,7 +14,7 @@ use crate::budget::{Account, Budget, Reservation};
 use crate::channel::{Channel, Receive};
 use crate::config::CoreConfig;
 use crate::exchange::{Exchange, Slot, Stage};
-use crate::keyed::{KeyedMap, Seed};
+use crate::keyed::{ConnMap, KeyedMap, Seed};
 use crate::port::{ConnKey, Port};
 use crate::turns::Turns;
 
@@ -54,7 +54,7 @@ pub(crate) struct Conn<P> {
 pub struct Core<P> {
     pub(crate) config: CoreConfig,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) conns: KeyedMap<ConnKey, Conn<P>>,
+    pub(crate) conns: ConnMap<Conn<P>>,
     pub(crate) channels: KeyedMap<ChannelId, Channel>,
     pub(crate) exchanges: Arena<Exchange>,
     pub(crate) index: KeyedMap<ExchangeId, Slot>,
@@ -92,7 +92,7 @@ impl<P: Port> Core<P> {
         Self {
             config,
             budget,
-            conns: KeyedMap::with_hasher(seed),
+            conns: ConnMap::default(),
             channels: KeyedMap::with_hasher(seed),
             exchanges: Arena::default(),
             index: KeyedMap::with_hasher(seed),

@@ -8,7 +8,6 @@ use crate::budget::Reservation;
 use crate::channel::{Channel, Receive};
 use crate::core::{Conn, Core};
 use crate::exchange::{Exchange, Grant, HandOut, Kept, Stage};
-use crate::keyed::KeyedMap;
 use crate::port::{ConnKey, Port};
 
 impl<P: Port> Core<P> {
@@ -134,8 +133,8 @@ fn digest_conn<P: Port>(conn: &Conn<P>, to: &mut impl Hasher) {
 }
 
 /// The entries of a map in an order that is always the same.
-fn sorted<K: Ord, V>(map: &KeyedMap<K, V>) -> Vec<(&K, &V)> {
-    let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_unstable_by_key(|(key, _)| *key);
+fn sorted<K: Ord, V>(map: impl IntoIterator<Item = (K, V)>) -> Vec<(K, V)> {
+    let mut entries: Vec<_> = map.into_iter().collect();
+    entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     entries
 }
