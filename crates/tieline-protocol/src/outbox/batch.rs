@@ -8,6 +8,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use crate::header::{HEADER_LEN, Header};
 use crate::limits::COPY_BELOW;
 
+/// Room for copied bytes that is made at once: for a small frame or two, or the headers of eight large ones.
+const ROOM: usize = 512;
+
 /// Frames claimed from an outbox, as the bytes that are still to be written.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -34,7 +37,9 @@ impl Batch {
     }
 
     pub(super) fn put_header(&mut self, header: &Header) {
-        self.tail.reserve(HEADER_LEN);
+        if self.tail.capacity() - self.tail.len() < HEADER_LEN {
+            self.tail.reserve(ROOM);
+        }
         self.tail.put_slice(&header.encode());
         self.len += HEADER_LEN;
     }
