@@ -11,6 +11,9 @@ use crate::mutant::{Mutant, planted};
 /// See the module. Pieces of at least [`COPY_BELOW`] bytes are kept as they are, uncopied.
 #[derive(Debug, Default)]
 pub struct Pieces {
+    /// The first piece, here and not in a queue: most bodies have one, which then costs no memory of its own. Empty only
+    /// if `sealed` is, too.
+    front: Bytes,
     sealed: VecDeque<Bytes>,
     tail: BytesMut,
     len: usize,
@@ -37,7 +40,7 @@ impl Pieces {
             if !planted(Mutant::SmallPiecesOvertaken) {
                 self.seal();
             }
-            self.sealed.push_back(piece);
+            self.push_sealed(piece);
         }
     }
 
@@ -46,12 +49,17 @@ impl Pieces {
         let taken = limit.min(self.len);
         let mut left = taken;
         while left > 0 {
-            if self.sealed.is_empty() {
+            if self.front.is_empty() {
                 self.seal();
             }
-            let Some(front) = self.sealed.front_mut() else { break };
-            let piece =
-                if front.len() <= left { self.sealed.pop_front().unwrap_or_default() } else { front.split_to(left) };
+            let piece = if self.front.len() <= left {
+                std::mem::replace(&mut self.front, self.sealed.pop_front().unwrap_or_default())
+            } else {
+                self.front.split_to(left)
+            };
+            if piece.is_empty() {
+                break;
+            }
             left -= piece.len();
             put(piece);
         }
@@ -63,8 +71,11 @@ impl Pieces {
     }
 
     /// Hands all bytes to `put`, in pieces that share their memory, and keeps them.
-    pub fn share(&mut self, put: impl FnMut(Bytes)) {
+    pub fn share(&mut self, mut put: impl FnMut(Bytes)) {
         self.seal();
+        if !self.front.is_empty() {
+            put(self.front.clone());
+        }
         self.sealed.iter().cloned().for_each(put);
     }
 
@@ -76,13 +87,23 @@ impl Pieces {
     /// Feeds the bytes and their number to a hasher, however they are cut.
     pub fn digest(&self, to: &mut impl Hasher) {
         to.write_usize(self.len);
+        to.write(&self.front);
         self.sealed.iter().for_each(|piece| to.write(piece));
         to.write(&self.tail);
     }
 
     fn seal(&mut self) {
         if !self.tail.is_empty() {
-            self.sealed.push_back(self.tail.split().freeze());
+            let joined = self.tail.split().freeze();
+            self.push_sealed(joined);
+        }
+    }
+
+    fn push_sealed(&mut self, piece: Bytes) {
+        if self.front.is_empty() {
+            self.front = piece;
+        } else {
+            self.sealed.push_back(piece);
         }
     }
 }
@@ -100,7 +121,7 @@ mod tests {
             body.push(Bytes::from_static(b"x"));
         }
         body.push(large.clone());
-        assert_eq!(body.sealed.len(), 3);
+        assert_eq!(body.sealed.len(), 2, "behind the first");
         assert_eq!(body.len(), 2 * COPY_BELOW + 1000);
         let mut out = Vec::new();
         assert_eq!(body.take(COPY_BELOW, |piece| out.push(piece)), COPY_BELOW);
