@@ -15,6 +15,9 @@ use crate::limits::{COPY_BELOW, TURN};
 use crate::mutant::{Mutant, planted};
 use crate::rules::Kind;
 
+/// Room for so many claims stays with an outbox that rests: about as much as the next write needs.
+const CLAIMS_KEPT: usize = 4;
+
 impl<C: Charge> Outbox<C> {
     /// Moves frames into `batch`, about [`TURN`] bytes of them; what is moved has left.
     pub fn claim(&mut self, batch: &mut Batch) {
@@ -29,13 +32,17 @@ impl<C: Charge> Outbox<C> {
 
     /// The socket took all that was claimed.
     pub fn written(&mut self) {
-        for (key, bytes) in std::mem::take(&mut self.claimed) {
+        let mut claimed = std::mem::take(&mut self.claimed);
+        for (key, bytes) in claimed.drain(..) {
             let Some(lane) = self.lanes.get_mut(key) else { continue };
             lane.wrote(bytes);
             if lane.hungry && bytes > 0 {
                 self.progress.push((lane.id, lane.way));
             }
             self.settle(key);
+        }
+        if claimed.capacity() <= CLAIMS_KEPT {
+            self.claimed = claimed;
         }
     }
 
