@@ -25,7 +25,7 @@ pub const COUNTED: &str = "*tieline_micro::rig::counted*";
 #[derive(Debug)]
 pub struct Rig {
     hub: Hub,
-    connections: Vec<Option<Connection>>,
+    connections: Vec<Option<Box<Connection>>>,
     /// Connections whose writers were woken.
     woken: Vec<usize>,
     counts: bool,
@@ -126,7 +126,7 @@ impl Rig {
     #[inline(never)]
     fn do_work(&mut self, work: Work) {
         match work {
-            Work::Enter(place) => self.connections[place] = Some(Connection::new(place, &self.hub)),
+            Work::Enter(place) => self.connections[place] = Some(Box::new(Connection::new(place, &self.hub))),
             Work::Leave(place) => {
                 if let Some(mut connection) = self.connections[place].take() {
                     connection.leave(&self.hub);
