@@ -30,6 +30,8 @@ pub struct Scenario {
     pub what: &'static str,
     /// How many of those a run of the course is.
     pub each: u32,
+    /// How many runs it takes until everything has its usual size and every name is known.
+    pub before: u32,
     /// How many runs are counted.
     pub runs: u32,
     /// Sets the course up.
@@ -48,10 +50,10 @@ impl Scenario {
         SCENARIOS.iter().find(|scenario| scenario.name == name)
     }
 
-    /// Goes the way as often as it takes for everything to have its usual size, then the runs that count.
+    /// Goes the way as often as it takes until nothing is new, then the runs that count.
     pub fn count(&self) {
         let mut course = (self.start)();
-        for _ in 0..self.runs / 4 {
+        for _ in 0..self.before {
             course.run();
         }
         course.rig().begin_counting();
@@ -67,6 +69,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "small-exchange",
         what: "128 B each way, a frame each, as a client writes them",
         each: 1,
+        before: 128,
         runs: 512,
         start: || Box::new(Small::new(Crowd::ALONE, 1)),
     },
@@ -74,6 +77,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "small-exchange-16",
         what: "the same, 16 in a read",
         each: 16,
+        before: 16,
         runs: 64,
         start: || Box::new(Small::new(Crowd::ALONE, 16)),
     },
@@ -81,6 +85,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "small-exchange-crowd",
         what: "the same, one at a time, among 10,000 channels and 2,000 connections",
         each: 1,
+        before: 10_000,
         runs: 2048,
         start: || Box::new(Small::new(Crowd { channels: 10_000, connections: 2_000 }, 1)),
     },
@@ -88,6 +93,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "small-exchange-queued",
         what: "the same behind 10,000 that wait on the channel",
         each: 1,
+        before: 128,
         runs: 512,
         start: || Box::new(Waiting::new(10_000)),
     },
@@ -95,6 +101,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "framed-exchange",
         what: "start, accept, chunk, end; start, chunk, end: each a read of its own, 128 B each way",
         each: 1,
+        before: 128,
         runs: 512,
         start: || Box::new(Framed::new(Crowd::ALONE)),
     },
@@ -102,6 +109,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "chunk-16k",
         what: "a chunk of 16 KiB of a request's body, with its part of the grants",
         each: 32,
+        before: 8,
         runs: 16,
         start: || Box::new(bodies::Stream::new(16 * 1024, 32)),
     },
@@ -109,6 +117,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "chunk-64k",
         what: "a chunk of 64 KiB of a request's body, with its part of the grants",
         each: 8,
+        before: 8,
         runs: 32,
         start: || Box::new(bodies::Stream::new(64 * 1024, 8)),
     },
@@ -116,6 +125,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "receive",
         what: "a receive is opened on a channel of its own, and withdrawn",
         each: 1,
+        before: 128,
         runs: 512,
         start: || Box::new(small::Receive::new()),
     },
@@ -123,6 +133,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "cancel",
         what: "a request waits, and is cancelled",
         each: 1,
+        before: 128,
         runs: 512,
         start: || Box::new(small::Cancel::new()),
     },
@@ -130,6 +141,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "hello",
         what: "a connection comes, greets, and is gone",
         each: 1,
+        before: 128,
         runs: 512,
         start: || Box::new(small::Greeting::new()),
     },
