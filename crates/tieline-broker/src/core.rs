@@ -200,8 +200,8 @@ impl<P: Port> Core<P> {
     }
 
     /// The connections whose outboxes have news since the last call, each once.
-    pub fn take_touched(&mut self) -> Vec<P> {
-        std::mem::take(&mut self.touched)
+    pub fn take_touched(&mut self) -> impl Iterator<Item = P> {
+        self.touched.drain(..)
     }
 
     /// When [`Core::expire`] is due; `None` while no request is open.

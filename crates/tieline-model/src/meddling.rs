@@ -34,7 +34,7 @@ impl World<'_> {
         }
         hold!(
             OwnersOnly,
-            self.core_digest() == before && self.core.take_touched().is_empty(),
+            self.core_digest() == before && self.core.take_touched().next().is_none(),
             "something changed by one of these:\n{}",
             written.iter().map(|(conn, frame)| format!("    {conn}: {}", words(frame))).collect::<Vec<_>>().join("\n")
         );

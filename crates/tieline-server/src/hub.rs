@@ -4,7 +4,7 @@
 //! are woken when no lock is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -26,8 +26,8 @@ pub(crate) struct Hub {
     config: RwLock<Arc<Config>>,
     pub(crate) access: Access,
     pub(crate) clock: Clock,
-    /// Ends every connection at once.
-    pub(crate) stop_now: CancellationToken,
+    /// Every connection ends at once. A flag, for each looks at it whenever it does something; [`Hub::end_when`] sets it.
+    is_stopped: AtomicBool,
     /// Names this server in its hello.
     pub(crate) id: String,
     /// Places for connections that are over and read why.
@@ -57,7 +57,7 @@ pub(crate) const ENDS_A_STEP: usize = 256;
 pub(crate) type Touched = Vec<PeerPort>;
 
 impl Hub {
-    pub(crate) fn new(config: Config, stop_now: CancellationToken, seed: (u64, u64), id: String) -> Arc<Self> {
+    pub(crate) fn new(config: Config, seed: (u64, u64), id: String) -> Arc<Self> {
         let budget = Budget::new(config.memory);
         let core = CoreConfig::new(&config.limits, config.channel_places, seed);
         let shards = (0..config.shards.max(1)).map(|_| Shard {
@@ -70,7 +70,7 @@ impl Hub {
             access: config.access.clone(),
             config: RwLock::new(Arc::new(config)),
             clock: Clock::start(),
-            stop_now,
+            is_stopped: AtomicBool::new(false),
             id,
             lingering: Semaphore::new(LINGERING_MAX),
             budget,
@@ -140,10 +140,9 @@ impl Hub {
         let shard = &self.shards[shard];
         let mut core = lock(&shard.core);
         let result = step(&mut core);
-        let news = core.take_touched();
+        touched.extend(core.take_touched());
         let due = core.next_expiry();
         drop(core);
-        touched.extend(news);
         shard.arm(due);
         result
     }
@@ -177,15 +176,32 @@ impl Hub {
         }
     }
 
+    /// Ends every connection at once when `stop` is cancelled.
+    pub(crate) async fn end_when(&self, stop: CancellationToken) {
+        stop.cancelled().await;
+        self.is_stopped.store(true, Ordering::SeqCst);
+        self.rouse_all();
+    }
+
+    /// Whether every connection ends now.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::SeqCst)
+    }
+
+    /// Has every connection look around, whatever it waits for.
+    fn rouse_all(&self) {
+        let peers: Vec<_> = self.peers().values().cloned().collect();
+        for peer in peers {
+            peer.rouse();
+        }
+    }
+
     /// Has every connection look at its rights again, whenever those may have changed. Runs until it is dropped.
     pub(crate) async fn judge_when_access_changes(&self) {
         let mut looked = SystemTime::now();
         loop {
             looked = self.access.changed(looked).await;
-            let peers: Vec<_> = self.peers().values().cloned().collect();
-            for peer in peers {
-                peer.rouse();
-            }
+            self.rouse_all();
         }
     }
 

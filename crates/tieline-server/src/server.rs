@@ -79,7 +79,7 @@ impl Server {
         getrandom::fill(&mut random).map_err(|_| RunError::Randomness)?;
         let part = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| random[at + i]));
         let id = format!("{:016x}{:016x}", part(16), part(24));
-        let hub = Hub::new(config, stop.now_token().clone(), (part(0), part(8)), id);
+        let hub = Hub::new(config, (part(0), part(8)), id);
         Ok(Self { hub, stop })
     }
 
@@ -100,6 +100,9 @@ impl Server {
         let tracker = TaskTracker::new();
         // Ends the connections' tasks too, should this future be dropped.
         let _guard = stop.now_token().clone().drop_guard();
+        // On its own, for the same reason; it ends with the guard at the latest.
+        let (ending, token) = (Arc::clone(&hub), stop.now_token().clone());
+        tokio::spawn(async move { ending.end_when(token).await });
         let mut tasks = JoinSet::new();
         for shard in 0..hub.shards() {
             let hub = Arc::clone(&hub);

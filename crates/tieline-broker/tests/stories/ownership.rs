@@ -171,10 +171,10 @@ fn an_impostor_with_anothers_client_id_gets_nothing_of_a_live_request() {
     world.core.join(impostor, line.clone(), Account::new(std::sync::Arc::clone(&world.budget)));
     let start: Frame = request(id(s, 1)).into();
     world.core.from_opener(world.now, impostor, &start).unwrap();
-    world.core.take_touched().iter().for_each(line::Line::wake);
+    world.core.take_touched().for_each(|line| line.wake());
     world.core.check();
     world.core.from_opener(world.now, impostor, &cancel(id(s, 1))).unwrap();
-    world.core.take_touched().iter().for_each(line::Line::wake);
+    world.core.take_touched().for_each(|line| line.wake());
     assert_eq!(world.told(r).len(), 0, "it is cancelled for nobody");
     world.send(r, response(id(s, 1)).body("secret!").last());
     assert_eq!(world.told(s), ["start+RESPONSE 1/1 'secret!' FINAL"]);

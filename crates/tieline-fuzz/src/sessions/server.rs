@@ -239,7 +239,7 @@ impl State {
         while self.budget.take_freed() {
             self.core.feed_hungry();
         }
-        self.core.take_touched();
+        drop(self.core.take_touched());
         self.core.check();
         for conn in self.conns.values() {
             conn.news.notify_one();

@@ -1,6 +1,7 @@
 //! One connection of the server: takes in what was read, hands it to the core, writes. Mirrors the server's `connection`
 //! in what it calls and in which order; where that polls a future, a method is called here.
 
+use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::Arc;
 
@@ -15,7 +16,12 @@ use super::hub::Hub;
 use super::peer::{Peer, PeerPort};
 
 /// Slices in one vectored write.
-const SLICES: usize = 64;
+const SLICES: usize = 16;
+
+thread_local! {
+    /// A batch to claim frames into, as each thread of the server has one.
+    static SPARE_BATCH: Cell<Batch> = Cell::new(Batch::new());
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -117,9 +123,10 @@ impl Connection {
     /// Writes until nothing is left, to a kernel that takes all.
     pub(super) fn write(&mut self, hub: &Hub) {
         loop {
+            self.batch = SPARE_BATCH.take();
             self.peer.claim(&mut self.batch);
             if self.batch.is_empty() {
-                return self.batch.release();
+                return SPARE_BATCH.set(std::mem::take(&mut self.batch));
             }
             self.liveness.queued(hub.now);
             while !self.batch.is_empty() {
@@ -132,6 +139,7 @@ impl Connection {
                 self.batch.advance(taken);
                 self.liveness.wrote(hub.now, !self.batch.is_empty());
             }
+            SPARE_BATCH.set(std::mem::take(&mut self.batch));
             self.wrote_all(hub);
         }
     }

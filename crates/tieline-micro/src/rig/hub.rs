@@ -69,10 +69,9 @@ impl Hub {
     pub(super) fn step<R>(&self, touched: &mut Vec<PeerPort>, step: impl FnOnce(&mut Core<PeerPort>) -> R) -> R {
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let result = step(&mut core);
-        let news = core.take_touched();
+        touched.extend(core.take_touched());
         let due = core.next_expiry();
         drop(core);
-        touched.extend(news);
         if let Some(due) = due {
             let due = u64::try_from(due.since_start().as_nanos()).unwrap_or(u64::MAX - 1);
             if due < self.armed.load(Ordering::Acquire) {

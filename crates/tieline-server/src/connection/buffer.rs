@@ -1,10 +1,12 @@
-//! Read buffers: one a thread lies ready, and a connection holds one only while part of a frame is in it.
+//! Buffers for reading and for writing: one of each lies ready on each thread. A connection holds its own only while part
+//! of a frame is in it, or while the socket takes no more.
 
 use std::cell::Cell;
 
 use bytes::BytesMut;
 use tieline_protocol::header::HEADER_LEN;
 use tieline_protocol::limits::PAYLOAD_DEFAULT;
+use tieline_protocol::outbox::Batch;
 
 /// What is read at once: a whole frame of the usual greatest length.
 const READ: usize = PAYLOAD_DEFAULT as usize + HEADER_LEN;
@@ -14,6 +16,7 @@ const ROOM_MIN: usize = 16 * 1024;
 
 thread_local! {
     static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
+    static SPARE_BATCH: Cell<Batch> = Cell::new(Batch::new());
 }
 
 /// Makes room for the next read. An empty buffer takes the thread's spare one.
@@ -31,4 +34,15 @@ pub(super) fn put_away(buffer: &mut BytesMut) {
     if buffer.is_empty() && buffer.capacity() > 0 {
         SPARE.set(std::mem::take(buffer));
     }
+}
+
+/// The thread's spare batch, to claim frames into; it is empty.
+pub(super) fn take_batch() -> Batch {
+    SPARE_BATCH.take()
+}
+
+/// Gives the memory of an empty batch back to the thread.
+pub(super) fn put_batch_away(batch: Batch) {
+    debug_assert!(batch.is_empty(), "what was claimed must be written");
+    SPARE_BATCH.set(batch);
 }

@@ -9,13 +9,13 @@ use tieline_protocol::{ChannelId, Code, Frame, Kind, Metadata, Time, Violation};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Over};
-use crate::hub::wake_all;
 use crate::peer::PeerPort;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Takes in all whole frames of the buffer, then wakes those whom they concern, each once. How many they were.
-    pub(super) fn take_in(&mut self, now: Time) -> Result<usize, Over> {
-        let outcome = self.take_in_frames(now);
+    /// Takes in whole frames of the buffer, at most so many, then wakes those whom they concern, each once. How many they
+    /// were.
+    pub(super) fn take_in(&mut self, now: Time, most: usize) -> Result<usize, Over> {
+        let outcome = self.take_in_frames(now, most);
         self.wake_touched();
         self.liveness.frame(now, self.decoder.is_within_frame(&self.buffer));
         let frames = outcome?;
@@ -26,13 +26,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(frames)
     }
 
-    fn take_in_frames(&mut self, now: Time) -> Result<usize, Over> {
-        let mut frames = 0;
-        while let Some(frame) = self.decoder.next(&mut self.buffer).map_err(Over::Refused)? {
+    fn take_in_frames(&mut self, now: Time, most: usize) -> Result<usize, Over> {
+        self.has_more = true;
+        for frames in 0..most {
+            let Some(frame) = self.decoder.next(&mut self.buffer).map_err(Over::Refused)? else {
+                self.has_more = false;
+                return Ok(frames);
+            };
             self.take_in_frame(now, frame)?;
-            frames += 1;
         }
-        Ok(frames)
+        Ok(most)
     }
 
     fn take_in_frame(&mut self, now: Time, frame: Frame) -> Result<(), Over> {
@@ -84,15 +87,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Wakes whom the last steps brought news; this connection looks by itself.
     pub(super) fn wake_touched(&mut self) {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.retain(|port| {
-            let is_other = !Arc::ptr_eq(&port.0, &self.peer);
-            if !is_other {
-                port.0.unmark();
-            }
-            is_other
-        });
-        wake_all(touched);
+        for port in self.touched.drain(..) {
+            if Arc::ptr_eq(&port.0, &self.peer) { port.0.unmark() } else { port.0.wake() }
+        }
     }
 
     fn greet(&mut self, hello: &Hello, now: Time) -> Result<(), Over> {

@@ -37,15 +37,16 @@ use crate::hub::{ENDS_A_STEP, Hub, Touched};
 use crate::peer::Peer;
 use throttle::Throttle;
 
-/// What one connection may read before others have their turn, in bytes.
-const READ_TURN: usize = 256 * 1024;
+/// What one connection may read and have judged before others have their turn, in bytes.
+const TURN: usize = 128 * 1024;
 
 /// What a frame counts as in a turn beside its length, in bytes: to judge and to route one takes as long as it takes to
-/// move about so many. Else a turn of the smallest frames would last ten times as long as one of bulk.
-const FRAME_COST: usize = 256;
+/// move about so many. Else a turn of the smallest frames, 2,000 of which come with two reads, would last ten times as
+/// long as one of bulk, and a flood of them would be felt by others.
+const FRAME_COST: usize = 1024;
 
 /// Slices in one vectored write: a turn's worth of small frames is copied into one, so few are needed.
-const SLICES: usize = 64;
+const SLICES: usize = 16;
 
 /// Why a connection is over.
 #[derive(Debug)]
@@ -91,13 +92,9 @@ pub(crate) fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     peer: Arc<Peer>,
     since: Time,
 ) -> impl Future<Output = ()> {
-    let stop = hub.stop_now.clone();
     let mut connection = Connection::new(io, hub, peer, since);
     async move {
-        let over = tokio::select! {
-            over = std::future::poll_fn(|cx| connection.poll(cx)) => over,
-            () = stop.cancelled() => Over::Stopped,
-        };
+        let over = std::future::poll_fn(|cx| connection.poll(cx)).await;
         let client = connection.session.client();
         tracing::debug!(connection = connection.peer.key.0, %client, %over, "connection over");
         if matches!(over, Over::Refused(_) | Over::Stopped) {
@@ -116,6 +113,8 @@ struct Connection<S> {
     session: ServerSession,
     decoder: Decoder,
     buffer: BytesMut,
+    /// The last turn ended with frames left in the buffer, as it seems.
+    has_more: bool,
     batch: Batch,
     /// What was written may wait in TLS for the socket.
     unflushed: bool,
@@ -152,6 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             session: ServerSession::new(),
             decoder,
             buffer: BytesMut::new(),
+            has_more: false,
             batch: Batch::new(),
             unflushed: false,
             liveness,
@@ -170,6 +170,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        if self.hub.is_stopped() {
+            return Poll::Ready(Over::Stopped);
+        }
         let now = self.hub.clock.now();
         match self.judge_again().and_then(|()| self.poll_both(now, cx)) {
             Ok(()) => {}
@@ -202,36 +205,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Poll::Ready(Over::Lost(error.kind()));
             }
         }
-        // Rights that changed since they were looked at: whoever changed them may have found no waker here yet.
-        if self.is_to_be_judged() {
+        // What has changed since it was looked at: whoever changed it may have found no waker here yet.
+        if self.is_to_be_judged() || self.hub.is_stopped() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 
-    /// Writes and reads until neither goes on. What was read may have brought something to write.
+    /// Writes and reads until neither goes on, or the turn is over. What was read may have brought something to write.
     fn poll_both(&mut self, now: Time, cx: &mut Context<'_>) -> Result<(), Over> {
-        let mut budget = READ_TURN;
+        let lost = |error: io::Error| Over::Lost(error.kind());
+        let mut left = TURN;
         loop {
-            let lost = |error: io::Error| Over::Lost(error.kind());
             let _ = self.poll_write(now, cx).map_err(lost)?;
-            match self.poll_read(now, cx).map_err(lost)? {
-                Poll::Pending => {
-                    // Nothing more to read; but what was read before may have brought something to write.
-                    return Ok(());
-                }
-                Poll::Ready(0) => return Err(Over::Lost(io::ErrorKind::UnexpectedEof)),
-                Poll::Ready(read) => {
-                    let frames = self.take_in(now)?;
-                    self.meter(now, read);
-                    budget = budget.saturating_sub(read + frames * FRAME_COST);
-                }
-            }
-            if budget == 0 {
-                let _ = self.poll_write(now, cx).map_err(lost)?;
+            if left == 0 {
                 cx.waker().wake_by_ref();
                 return Ok(());
             }
+            if !self.has_more {
+                match self.poll_read(now, cx).map_err(lost)? {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(0) => return Err(Over::Lost(io::ErrorKind::UnexpectedEof)),
+                    Poll::Ready(read) => {
+                        self.meter(now, read);
+                        left = left.saturating_sub(read);
+                    }
+                }
+            }
+            let frames = self.take_in(now, left.div_ceil(FRAME_COST))?;
+            left = left.saturating_sub(frames * FRAME_COST);
         }
     }
 
@@ -260,9 +262,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_write(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.batch.is_empty() {
+                self.batch = buffer::take_batch();
                 self.peer.claim(&mut self.batch, cx);
                 if self.batch.is_empty() {
-                    self.batch.release();
+                    buffer::put_batch_away(std::mem::take(&mut self.batch));
                     return self.poll_flush(now, cx);
                 }
                 self.liveness.queued(now);
@@ -277,6 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.unflushed = true;
             self.liveness.wrote(now, !self.batch.is_empty());
             if self.batch.is_empty() {
+                buffer::put_batch_away(std::mem::take(&mut self.batch));
                 self.written();
             }
         }
@@ -350,6 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.is_ended()
             && self.peer.is_ended()
             && self.peer.account.is_quiet()
+            && !self.has_more
             && self.batch.is_empty()
             && self.peer.with(|o| o.is_empty())
     }

@@ -10,7 +10,6 @@ use tieline_protocol::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::serve;
 use crate::access::Source;
@@ -29,7 +28,7 @@ fn hub() -> Arc<Hub> {
     slow.bytes_per_second = NonZeroU64::new(RATE);
     let access = Access::with_tokens([slow, rule("fast")]).unwrap();
     let config = Config { access, ..Config::default() };
-    Hub::new(config, CancellationToken::new(), (1, 2), "test".into())
+    Hub::new(config, (1, 2), "test".into())
 }
 
 struct Client {

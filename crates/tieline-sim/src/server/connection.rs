@@ -17,9 +17,10 @@ use crate::link::{End, LinkId, Moved};
 use crate::sim::Sim;
 use crate::stats::Seen;
 
-/// What one connection may read before others have their turn, and what a frame counts as beside its length, in bytes.
-const READ_TURN: usize = 256 * 1024;
-const FRAME_COST: usize = 256;
+/// What one connection may read and have judged before others have their turn, and what a frame counts as beside its
+/// length, in bytes.
+const TURN: usize = 128 * 1024;
+const FRAME_COST: usize = 1024;
 
 /// What is read at once, and what room isn't worth a read; as in the server's `buffer.rs`.
 pub(super) const READ: usize = PAYLOAD_DEFAULT as usize + HEADER_LEN;
@@ -50,6 +51,8 @@ pub(crate) struct Connection {
     pub(super) session: ServerSession,
     pub(super) decoder: Decoder,
     pub(super) buffer: BytesMut,
+    /// The last turn ended with frames left in the buffer, as it seems.
+    pub(super) has_more: bool,
     pub(super) liveness: Liveness,
     pub(super) flood: FloodMeter,
     pub(super) client: Option<ClientId>,
@@ -72,6 +75,7 @@ impl Connection {
             session: ServerSession::new(),
             decoder,
             buffer: BytesMut::new(),
+            has_more: false,
             liveness,
             flood: FloodMeter::default(),
             client: None,
@@ -115,24 +119,24 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes and reads until neither goes on.
+    /// Writes and reads until neither goes on, or the turn is over.
     fn poll_both(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<(), Over> {
-        let mut budget = READ_TURN;
+        let mut left = TURN;
         loop {
             self.poll_write(hub, sim)?;
-            match self.read(sim) {
-                Moved::Pending => return Ok(()),
-                Moved::Broken | Moved::Bytes(0) => return Err(Over::Lost),
-                Moved::Bytes(read) => {
-                    let frames = self.take_in(hub, sim)?;
-                    budget = budget.saturating_sub(read + frames * FRAME_COST);
-                }
-            }
-            if budget == 0 {
-                self.poll_write(hub, sim)?;
+            if left == 0 {
                 sim.wake(self.link, End::Server);
                 return Ok(());
             }
+            if !self.has_more {
+                match self.read(sim) {
+                    Moved::Pending => return Ok(()),
+                    Moved::Broken | Moved::Bytes(0) => return Err(Over::Lost),
+                    Moved::Bytes(read) => left = left.saturating_sub(read),
+                }
+            }
+            let frames = self.take_in(left.div_ceil(FRAME_COST), hub, sim)?;
+            left = left.saturating_sub(frames * FRAME_COST);
         }
     }
 
@@ -241,6 +245,7 @@ impl Connection {
         self.session.is_ended()
             && self.peer.is_ended()
             && self.peer.account.is_quiet()
+            && !self.has_more
             && self.peer.batch.borrow().is_empty()
             && self.peer.with(|o| o.is_empty())
     }

@@ -19,9 +19,10 @@ use crate::sim::{Event, Sim};
 use crate::stats::Seen;
 
 impl Connection {
-    /// Takes in all whole frames of the buffer, then wakes those whom they concern, each once. How many they were.
-    pub(super) fn take_in(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<usize, Over> {
-        let outcome = self.take_in_frames(hub, sim);
+    /// Takes in whole frames of the buffer, at most so many, then wakes those whom they concern, each once. How many they
+    /// were.
+    pub(super) fn take_in(&mut self, most: usize, hub: &mut Hub, sim: &mut Sim) -> Result<usize, Over> {
+        let outcome = self.take_in_frames(most, hub, sim);
         self.wake_touched(sim);
         if (1..64).contains(&self.buffer.len()) {
             sim.stats.see(Seen::SplitHeader);
@@ -35,9 +36,13 @@ impl Connection {
         Ok(frames)
     }
 
-    fn take_in_frames(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<usize, Over> {
-        let mut frames = 0;
-        while let Some(frame) = self.decoder.next(&mut self.buffer).map_err(Over::Refused)? {
+    fn take_in_frames(&mut self, most: usize, hub: &mut Hub, sim: &mut Sim) -> Result<usize, Over> {
+        self.has_more = true;
+        for frames in 0..most {
+            let Some(frame) = self.decoder.next(&mut self.buffer).map_err(Over::Refused)? else {
+                self.has_more = false;
+                return Ok(frames);
+            };
             if frame.kind == Kind::Ping && sim.ledger.rogues.contains(&self.link) {
                 sim.stats.noise += 1;
             } else {
@@ -45,9 +50,8 @@ impl Connection {
             }
             sim.trace.frame(sim.now, self.link, End::Server, &frame);
             self.take_in_frame(hub, sim, frame)?;
-            frames += 1;
         }
-        Ok(frames)
+        Ok(most)
     }
 
     fn take_in_frame(&mut self, hub: &mut Hub, sim: &mut Sim, frame: Frame) -> Result<(), Over> {

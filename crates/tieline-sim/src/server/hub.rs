@@ -118,9 +118,8 @@ impl Hub {
         self.race.is_on.set(true);
         let result = step(&mut shard.core);
         self.race.is_on.set(false);
-        let news = shard.core.take_touched();
+        touched.extend(shard.core.take_touched());
         let due = shard.core.next_expiry();
-        touched.extend(news);
         shard.arm(due, self.number, index, sim);
         let raced = std::mem::take(&mut *self.race.raced.borrow_mut());
         for link in raced {
