@@ -35,8 +35,16 @@ pub const WINDOW_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes that an exchange is charged beside its two initial windows: its own state and its closing frame.
 pub const EXCHANGE_OVERHEAD: u64 = 4 * 1024;
 
-/// Bytes claimed for one write, and so the most that one request's bulk delays another's small frame by.
+/// Bytes claimed for one write to a socket that is full now and then, and so the most that one request's bulk delays
+/// another's small frame by before the socket.
 pub const TURN: usize = 64 * 1024;
+
+/// Bytes claimed for one write to a socket that takes all that it is given.
+pub const TURN_BULK: usize = 2 * TURN;
+
+/// Bytes that the kernel takes ahead of what it has sent. What it has can't be overtaken; with less, a body that streams
+/// at full speed is stopped and woken again at every turn.
+pub const UNSENT_MAX: usize = 4 * TURN;
 
 /// Payloads shorter than this are copied beside their headers, in bytes; longer ones are chained. A copy of so
 /// little costs less than one more entry in a vectored write.
@@ -45,7 +53,7 @@ pub const COPY_BELOW: usize = 4 * 1024;
 /// Payloads of at least this length stay slices of the read buffer that they came in, in bytes; shorter ones are
 /// copied out of it. A slice keeps the whole buffer alive, so this bounds what a kept payload can pin to twice its own
 /// length.
-pub const SLICE_FROM: usize = 32 * 1024;
+pub const SLICE_FROM: usize = 64 * 1024;
 
 /// Bytes of frames without an exchange (refusals) that may wait for a connection; one that doesn't read so many is
 /// closed.
@@ -95,7 +103,7 @@ pub const LINGER_BYTES: u64 = 1024 * 1024;
 const _: () = assert!(PAYLOAD_MIN as u64 >= METADATA_MAX as u64 + INITIAL_WINDOW - METADATA_MAX as u64 + 2);
 const _: () = assert!(METADATA_MAX as u64 <= INITIAL_WINDOW);
 const _: () = assert!(PAYLOAD_MIN <= PAYLOAD_DEFAULT && PAYLOAD_DEFAULT <= PAYLOAD_MAX);
-const _: () = assert!(COPY_BELOW <= SLICE_FROM && 2 * SLICE_FROM >= PAYLOAD_DEFAULT as usize);
+const _: () = assert!(COPY_BELOW <= SLICE_FROM && SLICE_FROM <= PAYLOAD_DEFAULT as usize);
 const _: () = assert!(INITIAL_WINDOW <= WINDOW_DEFAULT && WINDOW_DEFAULT <= WINDOW_MAX);
 const _: () = assert!(
     EXCHANGE_OVERHEAD as usize >= crate::fault::ERROR_WRITTEN_MAX + crate::metadata::TRAILER_MAX + 2 * HEADER_LEN

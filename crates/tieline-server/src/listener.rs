@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tieline_protocol::limits::{SILENCE_MAX, TURN};
+use tieline_protocol::limits::{SILENCE_MAX, UNSENT_MAX};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::access::Source;
@@ -89,7 +89,7 @@ fn tuned(stream: TcpStream) -> TcpStream {
     #[cfg(target_os = "linux")]
     {
         // What the kernel has taken can't be overtaken any more, so it may take little ahead of the network.
-        let _ = socket.set_tcp_notsent_lowat(2 * TURN as u32);
+        let _ = socket.set_tcp_notsent_lowat(UNSENT_MAX as u32);
         // A peer that vanished while bytes were on their way is noticed as one that fell silent.
         let _ = socket.set_tcp_user_timeout(Some(SILENCE_MAX));
     }

@@ -97,10 +97,10 @@ impl Peer {
         self.news.store(false, Ordering::Release);
     }
 
-    /// Claims what is to be written next; if that is nothing, the task is woken when something comes.
-    pub(crate) fn claim(&self, batch: &mut Batch, cx: &Context<'_>) {
+    /// Claims what is to be written next, about `limit` bytes of it; if that is nothing, the task is woken when something comes.
+    pub(crate) fn claim(&self, limit: usize, batch: &mut Batch, cx: &Context<'_>) {
         let mut state = self.lock();
-        state.outbox.claim(batch);
+        state.outbox.claim_up_to(limit, batch);
         state.has_spoken |= !batch.is_empty();
         if !state.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             state.task = Some(cx.waker().clone());

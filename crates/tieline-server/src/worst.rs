@@ -2,10 +2,11 @@
 
 use tieline_broker::{RECEIVE, receives_max};
 use tieline_protocol::header::HEADER_LEN;
-use tieline_protocol::limits::{REFUSALS_MAX, TURN};
+use tieline_protocol::limits::{REFUSALS_MAX, TURN_BULK};
 
 use crate::access::SOURCES_MAX;
 use crate::config::Config;
+use crate::connection::READ;
 use crate::{ADMISSION, LINGERING_MAX, TLS_MOST};
 
 /// Part of the memory that a server may take.
@@ -40,7 +41,8 @@ pub fn worst_case(config: &Config, transport: Transport) -> Vec<Worst> {
     // Those that are told why they are closed aren't counted as connections any more.
     let sockets = connections.saturating_add(LINGERING_MAX as u64);
     let payload = u64::from(config.limits.payload);
-    let each = CONNECTION + REFUSALS_MAX as u64 + payload + HEADER_LEN as u64 + TURN as u64;
+    let read = payload.max(READ as u64) + HEADER_LEN as u64;
+    let each = CONNECTION + REFUSALS_MAX as u64 + read + TURN_BULK as u64;
     let receives = receives_max(config.memory).min(connections.saturating_mul(config.limits.receives));
     let mut rows = vec![
         Worst {

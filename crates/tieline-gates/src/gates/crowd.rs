@@ -11,8 +11,8 @@ use crate::stats::{percentile, size, span};
 /// Memory for bodies; what a server may use at worst follows from it and from the number of connections.
 const MEMORY: u64 = 512 << 20;
 const CONNECTIONS: u64 = 4096;
-/// What a connection may cost at worst: a frame on its way, and refusals.
-const CONNECTION: u64 = (64 + 256) << 10;
+/// What a connection may cost at worst: what is read, what is written, and refusals.
+const CONNECTION: u64 = (128 + 128 + 256) << 10;
 
 /// See the module.
 pub(super) async fn run(effort: Effort) -> anyhow::Result<Vec<Row>> {

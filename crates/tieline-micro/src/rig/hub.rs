@@ -16,7 +16,7 @@ use super::peer::{Peer, PeerPort};
 const MEMORY: u64 = 2 * 1024 * 1024 * 1024;
 
 /// What is read at once, and what room isn't worth a read; as in the server's `buffer.rs`.
-const READ: usize = PAYLOAD_DEFAULT as usize + HEADER_LEN;
+const READ: usize = 2 * (PAYLOAD_DEFAULT as usize + HEADER_LEN);
 const ROOM_MIN: usize = 16 * 1024;
 
 /// See the module.
@@ -97,7 +97,7 @@ impl Hub {
             *buffer = std::mem::take(&mut self.spare);
         }
         if buffer.capacity() - buffer.len() < ROOM_MIN.max(lacks) {
-            buffer.reserve(READ.max(lacks));
+            buffer.reserve(READ.saturating_sub(buffer.len()).max(ROOM_MIN.max(lacks)));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a connection has still to write, and in which order: the pure half of a writer, used by both ends.
 //!
 //! Pushing never blocks and never waits: credit and the bound on refusals make everything fit. A writer claims
-//! frames, at most [`TURN`](crate::limits::TURN) bytes at a time, before it hands them to the socket; what is claimed has left, and only
+//! frames, as many bytes at a time as its [`Pace`] says, before it hands them to the socket; what is claimed has left, and only
 //! unclaimed frames may be taken out again.
 //!
 //! # Order
@@ -22,6 +22,7 @@ mod batch;
 mod digest;
 mod lane;
 mod lanes;
+mod pace;
 mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -33,6 +34,7 @@ pub use lane::{Close, StartFrame, Way};
 use lane::{Lane, Raise, Start};
 pub use lanes::LaneKey;
 use lanes::Lanes;
+pub use pace::Pace;
 
 use crate::frame::Frame;
 use crate::header::{Flags, HEADER_LEN};

@@ -21,9 +21,16 @@ const CLAIMS_KEPT: usize = 4;
 impl<C: Charge> Outbox<C> {
     /// Moves frames into `batch`, about [`TURN`] bytes of them; what is moved has left.
     pub fn claim(&mut self, batch: &mut Batch) {
-        while batch.len() < TURN {
-            let more =
-                self.claim_first(batch) || self.claim_hot(batch) || self.claim_ordered(batch) || self.claim_turn(batch);
+        self.claim_up_to(TURN, batch);
+    }
+
+    /// As [`Outbox::claim`], about `limit` bytes of them.
+    pub fn claim_up_to(&mut self, limit: usize, batch: &mut Batch) {
+        while batch.len() < limit {
+            let more = self.claim_first(batch)
+                || self.claim_hot(batch)
+                || self.claim_ordered(limit, batch)
+                || self.claim_turn(limit, batch);
             if !more {
                 break;
             }
@@ -88,7 +95,7 @@ impl<C: Charge> Outbox<C> {
         true
     }
 
-    fn claim_ordered(&mut self, batch: &mut Batch) -> bool {
+    fn claim_ordered(&mut self, limit: usize, batch: &mut Batch) -> bool {
         match self.ordered.pop_front() {
             None => return false,
             Some(Ordered::Frame(frame)) => {
@@ -107,7 +114,7 @@ impl<C: Charge> Outbox<C> {
             }
             Some(Ordered::Start(key)) => {
                 if self.lanes.get(key).is_some_and(Lane::start_waits) {
-                    self.claim_lane(key, batch);
+                    self.claim_lane(key, limit, batch);
                 } else {
                     self.ordered_stale -= 1;
                 }
@@ -116,19 +123,19 @@ impl<C: Charge> Outbox<C> {
         true
     }
 
-    fn claim_turn(&mut self, batch: &mut Batch) -> bool {
+    fn claim_turn(&mut self, limit: usize, batch: &mut Batch) -> bool {
         let Some(key) = self.turn.pop_front() else { return false };
         if let Some(lane) = self.lanes.get_mut(key) {
             lane.in_turn = false;
             if lane.wants_turn() {
-                self.claim_lane(key, batch);
+                self.claim_lane(key, limit, batch);
             }
         }
         true
     }
 
     /// Claims the next frame of a lane's start, body or closing; puts the lane back into its turn if it has more.
-    fn claim_lane(&mut self, key: LaneKey, batch: &mut Batch) {
+    fn claim_lane(&mut self, key: LaneKey, limit: usize, batch: &mut Batch) {
         let Some(lane) = self.lanes.get_mut(key) else { return };
         let kinds = lane.way.kinds();
         let starting = match std::mem::replace(&mut lane.start, Start::Left) {
@@ -141,7 +148,7 @@ impl<C: Charge> Outbox<C> {
         let before_body = starting.as_ref().map_or(0, |start| 2 + start.metadata.wire_len());
         // A frame ends with its turn; but a few small frames before it are no reason to cut a full one, and what
         // would be left of the turn must be worth a header.
-        let room = if batch.len() <= COPY_BELOW { TURN } else { TURN.saturating_sub(batch.len()).max(COPY_BELOW) };
+        let room = if batch.len() <= COPY_BELOW { limit } else { limit.saturating_sub(batch.len()).max(COPY_BELOW) };
         let body_len = lane.body.len().min(self.payload_max - before_body).min(room);
         let drained = body_len == lane.body.len();
         let is_final = drained

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tieline_protocol::limits::{
     CLOCK_JUMP, COPY_BELOW, EARLY_STARTS, EXCHANGE_OVERHEAD, FRAME_PACE, FRAME_WITHIN, HAND_OUTS_MAX, HANDSHAKE_MAX,
     HELLO_MAX, HELLO_WITHIN, INITIAL_WINDOW, LINGER, LINGER_BYTES, PAYLOAD_DEFAULT, PAYLOAD_MAX, PAYLOAD_MIN,
-    PING_AFTER, REFUSALS_MAX, SILENCE_MAX, SLICE_FROM, ServerLimits, TLS_QUEUE, TURN, WINDOW_DEFAULT, WINDOW_MAX,
+    PING_AFTER, REFUSALS_MAX, SILENCE_MAX, SLICE_FROM, ServerLimits, TLS_QUEUE, TURN, TURN_BULK, UNSENT_MAX,
+    WINDOW_DEFAULT, WINDOW_MAX,
 };
 use tieline_protocol::metadata::{METADATA_MAX, TRAILER_MAX};
 use tieline_protocol::{Metadata, fault, id};
@@ -62,6 +63,8 @@ pub(crate) fn limits() -> String {
         ("WINDOW_MAX", number(WINDOW_MAX)),
         ("EXCHANGE_OVERHEAD", number(EXCHANGE_OVERHEAD)),
         ("TURN", number(TURN as u64)),
+        ("TURN_BULK", number(TURN_BULK as u64)),
+        ("UNSENT_MAX", number(UNSENT_MAX as u64)),
         ("COPY_BELOW", number(COPY_BELOW as u64)),
         ("SLICE_FROM", number(SLICE_FROM as u64)),
         ("REFUSALS_MAX", number(REFUSALS_MAX as u64)),

@@ -5,11 +5,13 @@ use std::cell::Cell;
 
 use bytes::BytesMut;
 use tieline_protocol::header::HEADER_LEN;
-use tieline_protocol::limits::PAYLOAD_DEFAULT;
+use tieline_protocol::limits::{PAYLOAD_DEFAULT, SLICE_FROM};
 use tieline_protocol::outbox::Batch;
 
-/// What is read at once: a whole frame of the usual greatest length.
-const READ: usize = PAYLOAD_DEFAULT as usize + HEADER_LEN;
+/// What is read at once: two whole frames of the usual greatest length. A payload that is kept as a slice pins its buffer,
+/// so this is no more than twice the shortest slice.
+pub(crate) const READ: usize = 2 * (PAYLOAD_DEFAULT as usize + HEADER_LEN);
+const _: () = assert!(READ <= 2 * (SLICE_FROM + HEADER_LEN));
 
 /// Less room than this isn't worth a read.
 const ROOM_MIN: usize = 16 * 1024;
@@ -24,8 +26,9 @@ pub(super) fn make_room(buffer: &mut BytesMut, lacks: usize) {
     if buffer.is_empty() && buffer.capacity() < ROOM_MIN {
         *buffer = SPARE.take();
     }
-    if buffer.capacity() - buffer.len() < ROOM_MIN.max(lacks) {
-        buffer.reserve(READ.max(lacks));
+    let least = ROOM_MIN.max(lacks);
+    if buffer.capacity() - buffer.len() < least {
+        buffer.reserve(READ.saturating_sub(buffer.len()).max(least));
     }
 }
 

@@ -13,6 +13,7 @@ mod throttle;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use buffer::READ;
 pub use farewell::LINGERING_MAX;
 pub(crate) use farewell::{close, turn_away};
 
@@ -21,12 +22,12 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use tieline_broker::FloodMeter;
 use tieline_protocol::liveness::{Liveness, Pulse};
-use tieline_protocol::outbox::Batch;
+use tieline_protocol::outbox::{Batch, Pace};
 use tieline_protocol::session::ServerSession;
 use tieline_protocol::{ClientId, Code, Decoder, Frame, Kind, Role, Time, Violation};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -116,6 +117,9 @@ struct Connection<S> {
     /// The last turn ended with frames left in the buffer, as it seems.
     has_more: bool,
     batch: Batch,
+    /// The length of the batch when it was claimed.
+    claimed: usize,
+    pace: Pace,
     /// What was written may wait in TLS for the socket.
     unflushed: bool,
     liveness: Liveness,
@@ -153,6 +157,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             buffer: BytesMut::new(),
             has_more: false,
             batch: Batch::new(),
+            claimed: 0,
+            pace: Pace::default(),
             unflushed: false,
             liveness,
             flood: FloodMeter::new(config.flood),
@@ -263,7 +269,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             if self.batch.is_empty() {
                 self.batch = buffer::take_batch();
-                self.peer.claim(&mut self.batch, cx);
+                self.peer.claim(self.pace.limit(), &mut self.batch, cx);
+                self.claimed = self.batch.len();
                 if self.batch.is_empty() {
                     buffer::put_batch_away(std::mem::take(&mut self.batch));
                     return self.poll_flush(now, cx);
@@ -272,7 +279,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.batch.fill(&mut slices);
-            let written = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..filled]))?;
+            let Poll::Ready(written) = Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..filled])? else {
+                self.pace.full();
+                return Poll::Pending;
+            };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -280,6 +290,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.unflushed = true;
             self.liveness.wrote(now, !self.batch.is_empty());
             if self.batch.is_empty() {
+                self.pace.took(self.claimed);
                 buffer::put_batch_away(std::mem::take(&mut self.batch));
                 self.written();
             }

@@ -23,7 +23,7 @@ const TURN: usize = 128 * 1024;
 const FRAME_COST: usize = 1024;
 
 /// What is read at once, and what room isn't worth a read; as in the server's `buffer.rs`.
-pub(super) const READ: usize = PAYLOAD_DEFAULT as usize + HEADER_LEN;
+pub(super) const READ: usize = 2 * (PAYLOAD_DEFAULT as usize + HEADER_LEN);
 pub(super) const ROOM_MIN: usize = 16 * 1024;
 
 /// Why a connection is over.
@@ -277,7 +277,7 @@ impl Connection {
 /// Makes room for the next read.
 pub(super) fn make_room(buffer: &mut BytesMut, lacks: usize) {
     if buffer.capacity() - buffer.len() < ROOM_MIN.max(lacks) {
-        buffer.reserve(READ.max(lacks));
+        buffer.reserve(READ.saturating_sub(buffer.len()).max(ROOM_MIN.max(lacks)));
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use socket2::SockRef;
-use tieline_protocol::limits::TURN;
+use tieline_protocol::limits::UNSENT_MAX;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -86,6 +86,6 @@ async fn tcp(host: String, port: u16) -> io::Result<TcpStream> {
     // The kernel's buffer knows no turns: what waits there can't be overtaken. A system that lacks the option is slower
     // to change its turn, and that is all.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(2 * TURN as u32);
+    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_MAX as u32);
     Ok(stream)
 }
