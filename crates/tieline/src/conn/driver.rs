@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 
 use super::Conn;
 use super::effects::{Effects, register};
+use super::gather::{Gather, go_last};
 use super::incoming::Fatal;
 use super::state::{Loss, State};
 use crate::tls::refusal;
@@ -76,6 +77,7 @@ struct Driver<IO> {
     decoder: Decoder,
     read: BytesMut,
     batch: Batch,
+    gather: Gather,
     must_flush: bool,
     liveness: Liveness,
     /// The zero of the clock that liveness is told of.
@@ -95,6 +97,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             decoder: Decoder::new(Role::Server),
             read: BytesMut::new(),
             batch: Batch::new(),
+            gather: Gather::default(),
             must_flush: false,
             liveness,
             began,
@@ -120,6 +123,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             let has_written = match self.write_some(cx)? {
                 Wrote::Some => true,
                 Wrote::Nothing => false,
+                Wrote::Later => {
+                    go_last(cx);
+                    return Ok(Poll::Pending);
+                }
                 Wrote::All => return Ok(Poll::Ready(())),
             };
             if !has_read && !has_written && !self.keep_time(cx)? {
@@ -156,6 +163,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     fn decode(&mut self) -> Result<(), Fatal> {
         let Self { conn, decoder, read, .. } = self;
         conn.step(|state, fx| {
+            // What this puts into the outbox needs no wake-up: a write follows the read.
+            state.driver_idle = false;
             while let Some(frame) = decoder.next(read)? {
                 let is_welcome = frame.kind == Kind::HelloAnswer;
                 state.take_in(frame, fx)?;
@@ -205,12 +214,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     /// Writes once, claiming frames if none are left of the last claim.
     fn write_some(&mut self, cx: &mut Context<'_>) -> Result<Wrote, Cause> {
-        if self.batch.is_empty() && self.claim(cx)? {
-            return self.flush(cx).map(|flushed| if flushed { Wrote::All } else { Wrote::Nothing });
-        }
         if self.batch.is_empty() {
-            self.flush(cx)?;
-            return Ok(Wrote::Nothing);
+            match self.claim(cx)? {
+                Claim::Some => {}
+                Claim::Later => return Ok(Wrote::Later),
+                Claim::Nothing => return self.flush(cx).map(|_| Wrote::Nothing),
+                Claim::Finished => {
+                    return self.flush(cx).map(|flushed| if flushed { Wrote::All } else { Wrote::Nothing });
+                }
+            }
         }
         let mut slices = [IoSlice::new(&[]); SLICES];
         let filled = self.batch.fill(&mut slices);
@@ -237,25 +249,35 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         }
     }
 
-    /// Takes frames from the outbox; whether the connection is finished instead.
-    fn claim(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
-        let Self { conn, batch, .. } = self;
-        let (killed, finished) = conn.step(|state, _| {
-            state.outbox.claim(batch);
-            state.driver_idle = batch.is_empty();
+    /// Takes frames from the outbox, or says why not.
+    fn claim(&mut self, cx: &mut Context<'_>) -> Result<Claim, Cause> {
+        let Self { conn, batch, gather, .. } = self;
+        let claim = conn.step(|state, _| {
             register(&mut state.driver, cx);
-            (state.killed, batch.is_empty() && state.is_finished())
-        });
-        if killed {
-            return Err(Cause::Killed);
+            if state.killed {
+                return Err(Cause::Killed);
+            }
+            state.driver_idle = false;
+            if gather.begin(state) {
+                return Ok(Claim::Later);
+            }
+            state.outbox.claim(batch);
+            if !batch.is_empty() {
+                return Ok(Claim::Some);
+            }
+            gather.rest();
+            state.driver_idle = true;
+            Ok(if state.is_finished() { Claim::Finished } else { Claim::Nothing })
+        })?;
+        match claim {
+            Claim::Some => {
+                let now = self.now();
+                self.liveness.queued(now);
+            }
+            Claim::Nothing | Claim::Finished => self.batch.release(),
+            Claim::Later => {}
         }
-        if self.batch.is_empty() {
-            self.batch.release();
-        } else {
-            let now = self.now();
-            self.liveness.queued(now);
-        }
-        Ok(finished)
+        Ok(claim)
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
@@ -375,11 +397,25 @@ enum Farewell {
     Error(Violation),
 }
 
+/// What an outbox had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Claim {
+    /// Frames, which are in the batch.
+    Some,
+    /// Frames, and others may join them before they are written.
+    Later,
+    Nothing,
+    /// Nothing, and the connection is finished.
+    Finished,
+}
+
 enum Wrote {
     /// The socket took bytes.
     Some,
     /// There was nothing to write, or the socket took nothing.
     Nothing,
+    /// There is something to write, when the others have had their turn.
+    Later,
     /// The connection is finished, and all is written.
     All,
 }

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`driver`] | the one task that reads, writes and keeps time |
+//! | [`gather`] | writing a little later, so that more leaves at once |
 //! | [`state`] | what the lock protects, and how a connection ends |
 //! | [`incoming`] | what each frame from the server does |
 //! | [`sends`], [`takes`], [`receives`] | what programs do: as sender, as receiver of a request, as one who waits for requests |
@@ -16,6 +17,7 @@
 pub(crate) mod driver;
 pub(crate) mod effects;
 mod flows;
+mod gather;
 mod ids;
 mod incoming;
 mod pieces;

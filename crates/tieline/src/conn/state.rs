@@ -72,7 +72,7 @@ pub(crate) struct State {
     pub(super) over: Option<Loss>,
     /// Frames that came for what isn't, or is over.
     pub(super) dropped: u64,
-    /// The driver, and whether it waits for the outbox (it may wait for the socket instead).
+    /// The driver, and whether it waits for the outbox (it may wait for the socket instead, or look there anyway).
     pub(super) driver: Option<Waker>,
     pub(super) driver_idle: bool,
 }

@@ -1,6 +1,8 @@
 //! With nothing open, nothing is left: no entry, no lane, no place taken.
 
-use std::sync::Arc;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -9,6 +11,9 @@ use tieline_protocol::{
     ChannelId, ClientId, Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, StartLimits, StartPayload,
 };
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::driver::drive;
 use super::state::Loss;
 use super::{Conn, Greeting, NewSend, SendLink};
 use crate::receive::core::Core;
@@ -77,6 +82,61 @@ fn assert_nothing_is_left(conn: &Conn) {
         assert_eq!((state.outbox.lanes(), state.outbox.body_waiting()), (0, 0));
     });
     assert_eq!(conn.permits.available_permits(), PLACES);
+}
+
+/// Polls a driver once; all that it has written so far.
+fn poll_driver(driver: &mut (impl Future<Output = ()> + Unpin), wire: &Writes) -> Vec<usize> {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(Pin::new(driver).poll(&mut cx).is_pending());
+    wire.0.lock().unwrap().clone()
+}
+
+/// A socket from which nothing comes, and which notes the length of each write.
+#[derive(Clone, Default)]
+struct Writes(Arc<Mutex<Vec<usize>>>);
+
+impl AsyncRead for Writes {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Writes {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.lock().unwrap().push(bytes.len());
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_ready_together_leaves_in_one_write_and_a_request_alone_at_once() {
+    let conn = greeted();
+    write(&conn);
+    let wire = Writes::default();
+    let mut driver = pin!(drive(wire.clone(), Arc::clone(&conn)));
+    let alone = send(&conn, b"alone", true).await;
+    let writes = poll_driver(&mut driver, &wire);
+    assert_eq!(writes.len(), 1, "it has nobody to wait for");
+
+    let _second = send(&conn, b"second", true).await;
+    assert_eq!(poll_driver(&mut driver, &wire), writes, "others may have something to send");
+    let _third = send(&conn, b"third", true).await;
+    let (many, last) = (poll_driver(&mut driver, &wire), writes[0] * 2);
+    assert_eq!(many.len(), 2, "both left at once");
+    assert!(many[1] >= last, "{many:?}");
+
+    // The program's wish to end waits for nobody.
+    drop(alone);
+    conn.kill();
+    assert!(driver.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
 }
 
 #[tokio::test]
