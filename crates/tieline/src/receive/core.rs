@@ -117,6 +117,16 @@ impl Core {
         next
     }
 
+    /// Waits until [`poll_next`](Self::poll_next) has something to say.
+    pub(crate) fn poll_arrived(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.queue.is_empty() && !state.closed && state.failed.is_none() {
+            register(&mut state.waker, cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
     /// From now on handlers take the requests, in so many places.
     pub(crate) fn serve(self: &Arc<Self>, places: u64) {
         let more = {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
+use std::task::{Context, Poll, ready};
 
 use tokio::task::JoinSet;
 
@@ -72,8 +73,7 @@ impl Receiver {
             tokio::select! {
                 biased;
                 () = &mut stop => break Ok(()),
-                Some(_) = running.join_next() => {}
-                next = poll_fn(|cx| self.poll_request(cx, true)), if running.len() < places => match next {
+                next = poll_fn(|cx| self.poll_placed(cx, &mut running, places)) => match next {
                     Ok(Some(request)) => {
                         let link = request.link();
                         let handling = handler(request);
@@ -90,5 +90,24 @@ impl Receiver {
         self.withdraw().await;
         while running.join_next().await.is_some() {}
         result
+    }
+
+    /// The next request, as soon as it has a place.
+    ///
+    /// A handler's return wakes nobody unless a request waits for its place: it is noticed when the next request comes.
+    /// So a handler that answers and returns wakes one task, the connection's, which its own thread then runs; to wake
+    /// a second is to wake another thread.
+    fn poll_placed(
+        &self,
+        cx: &mut Context<'_>,
+        running: &mut JoinSet<()>,
+        places: usize,
+    ) -> Poll<Result<Option<Request>, Error>> {
+        while running.try_join_next().is_some() {}
+        if running.len() >= places {
+            ready!(self.core.poll_arrived(cx));
+            let _returned = ready!(running.poll_join_next(cx));
+        }
+        self.poll_request(cx, true)
     }
 }

@@ -1,5 +1,7 @@
 //! A receiver that serves with handlers: its places, and how handlers fail.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -83,6 +85,29 @@ async fn handlers_are_never_more_than_the_places() {
     assert_eq!(wire.expect(Kind::AckReceive).await.header.value, 4);
     wire.expect(Kind::StartResponse).await;
     assert_eq!(working.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn return_of_a_handler_wakes_nobody_while_there_is_room() {
+    let (client, mut wire, _dock) = connected().await;
+    let receiver = open(&client, &mut wire).await;
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&polls);
+    tokio::spawn(async move {
+        let mut serving = pin!(receiver.serve(2, |request: Request| request.reply("")));
+        poll_fn(|cx| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            serving.as_mut().poll(cx)
+        })
+        .await
+    });
+    settle().await;
+    let before = polls.load(Ordering::SeqCst);
+    for number in 1..=10 {
+        wire.hand_out(number, "x", b"").await;
+        settle().await;
+    }
+    assert_eq!(polls.load(Ordering::SeqCst) - before, 10, "once for each request");
 }
 
 #[tokio::test(start_paused = true)]
