@@ -1,6 +1,7 @@
 //! A frame that has passed the rules, and the decoder that makes frames of a stream of bytes.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -75,6 +76,24 @@ impl StartPayload {
     /// # Errors
     /// If the metadata doesn't fit into the payload or doesn't parse.
     pub fn split(payload: &Bytes) -> Result<Self, Violation> {
+        let metadata = Self::metadata(payload)?;
+        let body = payload.slice(metadata.end..);
+        Ok(Self { metadata: parse(payload.slice(metadata))?, body })
+    }
+
+    /// Takes a payload apart: the metadata is in memory of its own, so whoever keeps it keeps no more.
+    ///
+    /// # Errors
+    /// As [`split`](Self::split).
+    pub fn take_apart(mut payload: Bytes) -> Result<Self, Violation> {
+        let range = Self::metadata(&payload)?;
+        let metadata = parse(Bytes::copy_from_slice(&payload[range.clone()]))?;
+        payload.advance(range.end);
+        Ok(Self { metadata, body: payload })
+    }
+
+    /// Where the metadata stands.
+    fn metadata(payload: &Bytes) -> Result<Range<usize>, Violation> {
         let Some((len, rest)) = payload.split_first_chunk::<2>() else {
             return Err(Violation::invalid("a start begins with the length of its metadata, in two bytes"));
         };
@@ -85,9 +104,7 @@ impl StartPayload {
                 rest.len()
             )));
         }
-        let metadata = Metadata::parse(payload.slice(2..2 + len), METADATA_MAX)
-            .map_err(|error| Violation::invalid(error.to_string()))?;
-        Ok(Self { metadata, body: payload.slice(2 + len..) })
+        Ok(2..2 + len)
     }
 
     /// The payload with this metadata and body.
@@ -98,6 +115,10 @@ impl StartPayload {
         out.put_slice(body);
         out.freeze()
     }
+}
+
+fn parse(metadata: Bytes) -> Result<Metadata, Violation> {
+    Metadata::parse(metadata, METADATA_MAX).map_err(|error| Violation::invalid(error.to_string()))
 }
 
 /// Makes frames of bytes, however they were split on the way.
@@ -240,7 +261,9 @@ mod tests {
         let mut metadata = Metadata::new();
         metadata.push("a", "b").unwrap();
         let payload = StartPayload::join(&metadata, b"body");
-        assert_eq!(StartPayload::split(&payload), Ok(StartPayload { metadata, body: Bytes::from_static(b"body") }));
+        let start = StartPayload { metadata, body: Bytes::from_static(b"body") };
+        assert_eq!(StartPayload::split(&payload), Ok(start.clone()));
+        assert_eq!(StartPayload::take_apart(payload), Ok(start));
     }
 
     #[test]
