@@ -1,8 +1,12 @@
-//! Ids that a client draws: one at random for each connection, then increasing ones for its requests.
+//! Ids that a client draws, one at random for each connection, then increasing ones for its requests; and maps by ids.
 
+use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tieline_protocol::{ClientId, RequestId};
+
+/// A map by ids. Some are drawn by others; but nobody sees the key of the hasher, and credit bounds how many there are.
+pub(super) type IdMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Fresh random bits for a connection's id, and a seed for what else on it wants some.
 ///

@@ -1,6 +1,5 @@
 //! What a connection's lock protects, and how a connection comes to its end.
 
-use std::collections::HashMap;
 use std::sync::Weak;
 use std::task::Waker;
 
@@ -13,7 +12,7 @@ use tracing::debug;
 
 use super::effects::Effects;
 use super::flows::Flows;
-use super::ids::RequestIds;
+use super::ids::{IdMap, RequestIds};
 use super::receives::Slot;
 use super::sends::Sending;
 use super::takes::Taking;
@@ -60,12 +59,12 @@ pub(crate) struct State {
     pub(super) limits: ServerLimits,
     pub(super) ids: RequestIds,
     pub(super) window: u64,
-    pub(super) sends: HashMap<RequestId, Sending>,
-    pub(super) takes: HashMap<ExchangeId, Taking>,
-    pub(super) receives: HashMap<ChannelId, Slot>,
+    pub(super) sends: IdMap<RequestId, Sending>,
+    pub(super) takes: IdMap<ExchangeId, Taking>,
+    pub(super) receives: IdMap<ChannelId, Slot>,
     /// Exchanges that aren't over for the server yet.
     pub(super) open: usize,
-    pub(super) pings: HashMap<u64, Option<Waker>>,
+    pub(super) pings: IdMap<u64, Option<Waker>>,
     pings_sent: u64,
     pub(super) leaving: Leaving,
     pub(super) killed: bool,
@@ -90,11 +89,11 @@ impl State {
             limits: ServerLimits::default(),
             ids: RequestIds::new(seed),
             window: greeting.window,
-            sends: HashMap::new(),
-            takes: HashMap::new(),
-            receives: HashMap::new(),
+            sends: IdMap::default(),
+            takes: IdMap::default(),
+            receives: IdMap::default(),
             open: 0,
-            pings: HashMap::new(),
+            pings: IdMap::default(),
             pings_sent: 0,
             leaving: Leaving::No,
             killed: false,
