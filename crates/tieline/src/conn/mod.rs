@@ -138,7 +138,11 @@ impl Conn {
 
     /// A place for one request more; `None` once the connection takes no more.
     pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).acquire_owned().await.ok()
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(place) => Some(place),
+            // There is none, or none for long.
+            Err(_) => Arc::clone(&self.permits).acquire_owned().await.ok(),
+        }
     }
 
     /// Why the connection is over, if it is.

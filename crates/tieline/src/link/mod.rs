@@ -109,6 +109,9 @@ impl Hub {
     /// If there is none within the client's connect time-out; if the server refuses the client; if the client was
     /// closed.
     pub(crate) async fn connection(self: &Arc<Self>) -> Result<Arc<Conn>, Error> {
+        if let Some(conn) = self.open_connection() {
+            return Ok(conn);
+        }
         self.start();
         self.patiently(async {
             let mut link = self.link.subscribe();
@@ -125,6 +128,14 @@ impl Hub {
             }
         })
         .await
+    }
+
+    /// The connection, if there is one now; mostly there is, and nobody need wait.
+    fn open_connection(&self) -> Option<Arc<Conn>> {
+        match &*self.link.borrow() {
+            Link::Up(conn) if conn.stage_now() < Stage::Retired => Some(Arc::clone(conn)),
+            _ => None,
+        }
     }
 
     async fn patiently<T>(&self, act: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
