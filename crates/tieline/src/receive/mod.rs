@@ -23,7 +23,7 @@ use tieline_protocol::Metadata;
 use crate::client::Client;
 use crate::conn::Conn;
 use crate::error::Error;
-use crate::send::start_metadata;
+use crate::send::channel::start_metadata;
 use core::Core;
 use request::Request;
 

@@ -3,10 +3,12 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cancel`] | being told to cancel |
+//! | [`channel`] | what its channel brings into a start |
 //! | [`retry`] | which requests are sent again |
 //! | [`upload`] | the body, beside the response |
 
 mod cancel;
+pub(crate) mod channel;
 pub(crate) mod retry;
 mod upload;
 
@@ -15,7 +17,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tieline_protocol::id::CHANNEL_NAME_MAX;
 use tieline_protocol::time::millis_up;
 use tieline_protocol::{ChannelId, Code, Fault, Flags, Metadata, StartLimits};
 use tokio::sync::OwnedSemaphorePermit;
@@ -29,6 +30,7 @@ use crate::error::{Error, Outcome};
 use crate::link::Hub;
 use crate::response::Response;
 use cancel::Cancel;
+use channel::Channel;
 use retry::{Retry, Tries};
 use upload::{Beginning, Keep, UnderWay};
 
@@ -61,6 +63,7 @@ const SLACK: Duration = Duration::from_secs(1);
 pub struct SendRequest {
     client: Client,
     channel: String,
+    channel_id: ChannelId,
     metadata: Metadata,
     /// The first thing that was wrong, to be told when the request is sent.
     wrong: Option<Error>,
@@ -74,14 +77,15 @@ pub struct SendRequest {
 
 impl SendRequest {
     pub(crate) fn new(client: Client, channel: String) -> Self {
-        let (metadata, wrong) = match start_metadata(&channel, &Metadata::new()) {
-            Ok(metadata) => (metadata, None),
-            Err(error) => (Metadata::new(), Some(error)),
+        let (named, wrong) = match Channel::named(&channel) {
+            Ok(named) => (named, None),
+            Err(error) => (Channel { id: ChannelId::NIL, metadata: Metadata::new() }, Some(error)),
         };
         Self {
             client,
             channel,
-            metadata,
+            channel_id: named.id,
+            metadata: named.metadata,
             wrong,
             timeout: None,
             wait: None,
@@ -268,7 +272,7 @@ impl SendRequest {
         };
         loop {
             let new = NewSend {
-                channel: ChannelId::of_name(&self.channel),
+                channel: self.channel_id,
                 metadata: self.metadata.clone(),
                 flags: self.flags,
                 limits: clock.left(),
@@ -315,21 +319,6 @@ async fn find_place(hub: &Arc<Hub>) -> Result<(Arc<Conn>, OwnedSemaphorePermit),
     }
 }
 
-/// The metadata of a start on a channel: its name, then the program's.
-///
-/// A server whose tokens list channels by prefix needs the name, and it is what people read in its lists.
-pub(crate) fn start_metadata(channel: &str, more: &Metadata) -> Result<Metadata, Error> {
-    if channel.is_empty() || channel.len() > CHANNEL_NAME_MAX {
-        return Err(Error::ChannelName { name: channel.to_owned() });
-    }
-    let mut metadata = Metadata::new();
-    metadata.push("channel", channel)?;
-    for (name, value) in more.iter() {
-        metadata.push(name, value)?;
-    }
-    Ok(metadata)
-}
-
 /// A request's time, over all attempts.
 #[derive(Debug)]
 struct Clock {
@@ -353,6 +342,9 @@ impl Clock {
 
     /// What is left of the limits, as a start carries them; a limit that was set is never sent as none.
     fn left(&self) -> StartLimits {
+        if self.deadline.is_none() && self.wait_until.is_none() {
+            return StartLimits::default();
+        }
         let now = Instant::now();
         let ms =
             |limit: Option<Instant>| limit.map_or(0, |limit| millis_up(limit.saturating_duration_since(now)).max(1));
