@@ -111,8 +111,8 @@ impl Response {
 }
 
 impl Incoming for Answer {
-    fn poll_piece(&mut self, cx: &Context<'_>) -> NextPiece {
-        let piece = self.link.poll_chunk(cx);
+    fn poll_piece(&mut self, cx: &Context<'_>, end: &mut Option<Metadata>) -> NextPiece {
+        let piece = self.link.poll_chunk(cx, end);
         if piece.is_pending()
             && let Some(deadline) = &mut self.deadline
             && deadline.poll(cx).is_ready()
@@ -120,10 +120,6 @@ impl Incoming for Answer {
             return Poll::Ready(Some(Err(self.link.time_out())));
         }
         piece
-    }
-
-    fn trailer(&self) -> Option<Metadata> {
-        self.link.trailer()
     }
 }
 

@@ -14,10 +14,8 @@ pub(crate) type NextPiece = Poll<Option<Result<Bytes, Error>>>;
 
 /// Where the pieces come from.
 pub(crate) trait Incoming {
-    fn poll_piece(&mut self, cx: &Context<'_>) -> NextPiece;
-
-    /// Metadata behind the body; asked for at its end.
-    fn trailer(&self) -> Option<Metadata>;
+    /// With the last piece, or with the end, `end` is the metadata behind the body.
+    fn poll_piece(&mut self, cx: &Context<'_>, end: &mut Option<Metadata>) -> NextPiece;
 }
 
 /// See the module.
@@ -27,13 +25,15 @@ pub(crate) struct Reading<I> {
     /// What a reader by the byte left of a piece.
     rest: Bytes,
     received: u64,
+    /// What follows the last piece, which was read.
+    end: Option<Metadata>,
     /// There once the body was read to its end.
     trailer: Option<Metadata>,
 }
 
 impl<I: Incoming> Reading<I> {
     pub(crate) const fn new(incoming: I) -> Self {
-        Self { incoming, rest: Bytes::new(), received: 0, trailer: None }
+        Self { incoming, rest: Bytes::new(), received: 0, end: None, trailer: None }
     }
 
     pub(crate) const fn received(&self) -> u64 {
@@ -42,6 +42,11 @@ impl<I: Incoming> Reading<I> {
 
     pub(crate) const fn trailer(&self) -> Option<&Metadata> {
         self.trailer.as_ref()
+    }
+
+    /// Whether all of the body was taken from where it comes.
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.end.is_some() || self.trailer.is_some()
     }
 
     /// The next piece, or what a reader by the byte left of the last.
@@ -71,11 +76,13 @@ impl<I: Incoming> Reading<I> {
         if self.trailer.is_some() {
             return Poll::Ready(None);
         }
-        let piece = ready!(self.incoming.poll_piece(cx));
-        if piece.is_none() {
-            self.trailer = Some(self.incoming.trailer().unwrap_or_default());
+        if self.end.is_none()
+            && let Some(piece) = ready!(self.incoming.poll_piece(cx, &mut self.end))
+        {
+            return Poll::Ready(Some(piece));
         }
-        Poll::Ready(piece)
+        self.trailer = Some(self.end.take().unwrap_or_default());
+        Poll::Ready(None)
     }
 }
 
@@ -89,12 +96,8 @@ mod tests {
     struct One(Option<Bytes>);
 
     impl Incoming for One {
-        fn poll_piece(&mut self, _: &Context<'_>) -> NextPiece {
+        fn poll_piece(&mut self, _: &Context<'_>, _: &mut Option<Metadata>) -> NextPiece {
             Poll::Ready(self.0.take().map(Ok))
-        }
-
-        fn trailer(&self) -> Option<Metadata> {
-            None
         }
     }
 

@@ -13,8 +13,8 @@ use crate::receive::core::Core;
 
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    wakers: Vec<Waker>,
-    permits: Vec<OwnedSemaphorePermit>,
+    wakers: Few<Waker>,
+    permits: Few<OwnedSemaphorePermit>,
     raises: Vec<Arc<Core>>,
     stage: Option<Stage>,
     /// Requests in flight that the server allows, when it has said so.
@@ -32,15 +32,19 @@ impl Effects {
     }
 
     pub(crate) fn wake(&mut self, waker: &mut Option<Waker>) {
-        self.wakers.extend(waker.take());
+        if let Some(waker) = waker.take() {
+            self.wakers.push(waker);
+        }
     }
 
     pub(crate) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
-        self.wakers.append(wakers);
+        wakers.drain(..).for_each(|waker| self.wakers.push(waker));
     }
 
     pub(crate) fn free(&mut self, permit: &mut Option<OwnedSemaphorePermit>) {
-        self.permits.extend(permit.take());
+        if let Some(permit) = permit.take() {
+            self.permits.push(permit);
+        }
     }
 
     /// The receiver has room for one request more.
@@ -53,16 +57,48 @@ impl Effects {
     }
 
     pub(super) fn run(self, conn: &Conn) {
-        conn.permits.add_permits(self.permits_to_add);
+        if self.permits_to_add > 0 {
+            conn.permits.add_permits(self.permits_to_add);
+        }
         if let Some(stage) = self.stage {
             conn.set_stage(stage);
         }
         drop(self.permits);
-        for waker in self.wakers {
-            waker.wake();
-        }
+        self.wakers.into_each(Waker::wake);
         for core in self.raises {
             core.raise(1);
+        }
+    }
+}
+
+/// Values of which there is mostly at most one, which takes no memory of its own then.
+#[derive(Debug)]
+struct Few<T> {
+    first: Option<T>,
+    more: Vec<T>,
+}
+
+impl<T> Default for Few<T> {
+    fn default() -> Self {
+        Self { first: None, more: Vec::new() }
+    }
+}
+
+impl<T> Few<T> {
+    fn push(&mut self, value: T) {
+        if self.first.is_none() {
+            self.first = Some(value);
+        } else {
+            self.more.push(value);
+        }
+    }
+
+    /// Hands them on, in their order.
+    fn into_each(self, mut act: impl FnMut(T)) {
+        let Some(first) = self.first else { return };
+        act(first);
+        if !self.more.is_empty() {
+            self.more.into_iter().for_each(act);
         }
     }
 }

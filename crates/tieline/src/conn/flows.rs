@@ -63,12 +63,14 @@ impl Flows {
         fx.wake(&mut self.outflow.waker);
     }
 
-    /// The next piece of the incoming body; its credit is given back as it is taken.
+    /// The next piece of the incoming body; its credit is given back as it is taken. With the last piece, or with the
+    /// end, `end` is the metadata behind the body.
     pub(super) fn poll_chunk(
         &mut self,
         outbox: &mut Outbox,
         fx: &mut Effects,
         cx: &Context<'_>,
+        end: &mut Option<Metadata>,
     ) -> Poll<Option<Result<Bytes, Error>>> {
         if let Some(piece) = self.inflow.pieces.pop() {
             if self.over.is_none()
@@ -77,9 +79,11 @@ impl Flows {
                 outbox.ack(self.lane, to);
                 fx.write();
             }
+            *end = self.inflow.trailer().cloned();
             return Poll::Ready(Some(Ok(piece)));
         }
         if self.inflow.is_closed() {
+            *end = self.inflow.trailer().cloned();
             return Poll::Ready(None);
         }
         if let Some(over) = &self.over {
@@ -221,7 +225,7 @@ impl Inflow {
         self.inbound.is_closed()
     }
 
-    pub(super) fn trailer(&self) -> Option<&Metadata> {
+    fn trailer(&self) -> Option<&Metadata> {
         self.trailer.as_ref().filter(|_| self.pieces.is_empty())
     }
 

@@ -1,8 +1,7 @@
 //! What each frame from the server does. What is legal in which state stands in [`tieline_protocol::rules`].
 
-use bytes::Bytes;
 use tieline_protocol::limits::initial_credit;
-use tieline_protocol::metadata::{METADATA_MAX, TRAILER_MAX};
+use tieline_protocol::metadata::TRAILER_MAX;
 use tieline_protocol::rules::{Effect, State as Rule, effect};
 use tieline_protocol::session::{ToClient, decode_fault};
 use tieline_protocol::{Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, StartPayload, Violation};
@@ -46,33 +45,33 @@ impl State {
             ToClient::End => self.server_ended(fx),
             ToClient::Error(fault) => return Err(Fatal::Told(fault)),
             ToClient::Receive(frame) => self.receive_closed(&frame, fx)?,
-            ToClient::ToOpener(frame) => self.take_in_as_sender(&frame, fx)?,
-            ToClient::ToReceiver(frame) => self.take_in_as_receiver(&frame, fx)?,
+            ToClient::ToOpener(frame) => self.take_in_as_sender(frame, fx)?,
+            ToClient::ToReceiver(frame) => self.take_in_as_receiver(frame, fx)?,
         }
         Ok(())
     }
 
-    fn take_in_as_sender(&mut self, frame: &Frame, fx: &mut Effects) -> Result<(), Violation> {
+    fn take_in_as_sender(&mut self, mut frame: Frame, fx: &mut Effects) -> Result<(), Violation> {
         let request = frame.header.request;
         let live = self.sends.get(&request).filter(|send| send.live && send.flows.id == frame.header.exchange_id());
         let rule = match live {
             None => Rule::NotMine,
             Some(send) if send.flows.over.is_some() => {
-                self.take_in_cancelled(request, frame, fx);
+                self.take_in_cancelled(request, &frame, fx);
                 return Ok(());
             }
             Some(send) if send.head.is_none() => Rule::Awaiting,
             Some(_) => Rule::Answered,
         };
-        let terminal = is_terminal(frame);
+        let terminal = is_terminal(&frame);
         let result = match effect(frame.kind, rule) {
             Effect::Late => {
                 self.dropped += 1;
                 return Ok(());
             }
-            Effect::FailConnection => return Err(out_of_place(frame)),
-            Effect::FailExchange => Err(out_of_place(frame)),
-            Effect::Take => self.apply_as_sender(request, frame, fx)?,
+            Effect::FailConnection => return Err(out_of_place(&frame)),
+            Effect::FailExchange => Err(out_of_place(&frame)),
+            Effect::Take => self.apply_as_sender(request, &mut frame, fx)?,
         };
         match result {
             Ok(()) => {}
@@ -106,7 +105,7 @@ impl State {
     fn apply_as_sender(
         &mut self,
         request: RequestId,
-        frame: &Frame,
+        frame: &mut Frame,
         fx: &mut Effects,
     ) -> Result<Result<(), Violation>, Violation> {
         let window = self.window;
@@ -131,14 +130,14 @@ impl State {
                 return Ok(Ok(()));
             }
             Kind::StartResponse => {
-                let StartPayload { metadata, body } = StartPayload::split(&frame.payload)?;
+                let StartPayload { metadata, body } = StartPayload::take_apart(std::mem::take(&mut frame.payload))?;
                 inflow.started(window, initial_credit(metadata.wire_len()));
                 send.accepted = true;
-                send.head = Some(own(&metadata));
+                send.head = Some(metadata);
                 inflow.put(0, body, frame.has(Flags::FINAL))
             }
             Kind::EndResponse => inflow.end(frame.header.value, trailer(frame)?),
-            _ => inflow.put(frame.header.value, frame.payload.clone(), frame.has(Flags::FINAL)),
+            _ => inflow.put(frame.header.value, std::mem::take(&mut frame.payload), frame.has(Flags::FINAL)),
         };
         if put.is_ok() {
             fx.wake(inflow.waker_mut());
@@ -149,7 +148,7 @@ impl State {
         Ok(put)
     }
 
-    fn take_in_as_receiver(&mut self, frame: &Frame, fx: &mut Effects) -> Result<(), Violation> {
+    fn take_in_as_receiver(&mut self, mut frame: Frame, fx: &mut Effects) -> Result<(), Violation> {
         let id = frame.header.exchange_id();
         let rule = match self.takes.get(&id).filter(|take| take.flows.over.is_none()) {
             None => Rule::NotTaken,
@@ -161,9 +160,9 @@ impl State {
                 self.dropped += 1;
                 return Ok(());
             }
-            Effect::FailConnection => return Err(out_of_place(frame)),
-            Effect::FailExchange => Err(out_of_place(frame)),
-            Effect::Take => self.apply_as_receiver(id, frame, fx)?,
+            Effect::FailConnection => return Err(out_of_place(&frame)),
+            Effect::FailExchange => Err(out_of_place(&frame)),
+            Effect::Take => self.apply_as_receiver(id, &mut frame, fx)?,
         };
         if let Err(violation) = result {
             self.break_take(id, &violation, fx);
@@ -175,7 +174,7 @@ impl State {
     fn apply_as_receiver(
         &mut self,
         id: ExchangeId,
-        frame: &Frame,
+        frame: &mut Frame,
         fx: &mut Effects,
     ) -> Result<Result<(), Violation>, Violation> {
         if frame.kind == Kind::StartRequest {
@@ -202,7 +201,7 @@ impl State {
                 return Ok(Ok(()));
             }
             Kind::EndRequest => inflow.end(frame.header.value, trailer(frame)?),
-            _ => inflow.put(frame.header.value, frame.payload.clone(), frame.has(Flags::FINAL)),
+            _ => inflow.put(frame.header.value, std::mem::take(&mut frame.payload), frame.has(Flags::FINAL)),
         };
         if put.is_ok() {
             fx.wake(inflow.waker_mut());
@@ -234,13 +233,6 @@ fn outcome_of(fault: &Fault, is_unstarted: bool, known: Outcome) -> Outcome {
     } else {
         known
     }
-}
-
-/// The same metadata in memory of its own: a slice would keep a whole read buffer for as long as the program keeps it.
-pub(super) fn own(metadata: &Metadata) -> Metadata {
-    let copy = Bytes::copy_from_slice(metadata.wire());
-    // What has parsed once parses again.
-    Metadata::parse(copy, METADATA_MAX).unwrap_or_default()
 }
 
 fn out_of_place(frame: &Frame) -> Violation {

@@ -9,6 +9,8 @@ use tieline_protocol::limits::COPY_BELOW;
 /// bytes; large ones, and one that nobody waits behind, are never copied.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
+    /// Before all others; a body of one piece needs no queue.
+    front: Bytes,
     queue: VecDeque<Bytes>,
     tail: BytesMut,
     len: usize,
@@ -29,7 +31,9 @@ impl Pieces {
         }
         let waits_alone = self.len == 0;
         self.len += piece.len();
-        if piece.len() < COPY_BELOW && !waits_alone {
+        if waits_alone {
+            self.front = piece;
+        } else if piece.len() < COPY_BELOW {
             self.tail.extend_from_slice(&piece);
         } else {
             self.seal();
@@ -39,16 +43,21 @@ impl Pieces {
 
     /// The next piece.
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
-        if self.queue.is_empty() {
-            self.seal();
+        let mut piece = std::mem::take(&mut self.front);
+        if piece.is_empty() {
+            if self.queue.is_empty() {
+                self.seal();
+            }
+            piece = self.queue.pop_front()?;
         }
-        let piece = self.queue.pop_front()?;
         self.len -= piece.len();
         Some(piece)
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        if self.len > 0 {
+            *self = Self::default();
+        }
     }
 
     fn seal(&mut self) {

@@ -164,12 +164,14 @@ impl State {
 
     /// The program has let go of it.
     fn release_send(&mut self, request: RequestId, fx: &mut Effects) {
-        self.cancel_send(request, &Fault::new(Code::Cancelled), cancelled, fx);
-        if let Some(send) = self.sends.get_mut(&request) {
-            send.held = false;
-            send.flows.inflow.discard();
+        let Some(send) = self.sends.get_mut(&request) else { return };
+        send.held = false;
+        send.flows.inflow.discard();
+        if send.flows.over.is_none() {
+            self.cancel_send(request, &Fault::new(Code::Cancelled), cancelled, fx);
+        } else {
+            self.forget_send(request);
         }
-        self.forget_send(request);
     }
 
     /// Takes back every start that hasn't left; whoever sends those again does so elsewhere.
@@ -234,16 +236,15 @@ impl SendLink {
         })
     }
 
-    pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+    pub(crate) fn poll_chunk(
+        &self,
+        cx: &Context<'_>,
+        end: &mut Option<Metadata>,
+    ) -> Poll<Option<Result<Bytes, Error>>> {
         self.conn.step(|state, fx| match state.flows(Key::Send(self.request)) {
-            Some((flows, outbox)) => flows.poll_chunk(outbox, fx, cx),
+            Some((flows, outbox)) => flows.poll_chunk(outbox, fx, cx, end),
             None => Poll::Ready(Some(Err(Error::Over))),
         })
-    }
-
-    /// Metadata behind the response, once all of its body was taken.
-    pub(crate) fn trailer(&self) -> Option<Metadata> {
-        self.conn.step(|state, _| state.sends.get(&self.request)?.flows.inflow.trailer().cloned())
     }
 
     pub(crate) fn upload(&self) -> Upload {

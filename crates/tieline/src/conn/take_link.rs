@@ -9,8 +9,9 @@ use tieline_protocol::metadata::TRAILER_MAX;
 use tieline_protocol::{Code, ExchangeId, Fault, Metadata, MetadataError};
 
 use super::Conn;
+use super::effects::Effects;
 use super::flows::Over;
-use super::state::Key;
+use super::state::{Key, State};
 use super::takes::{Answer, Hand, Head, unanswered};
 use crate::error::Error;
 
@@ -24,7 +25,7 @@ impl Conn {
             take.flows.hand_over(&mut state.outbox, fx);
             Some(Arc::clone(&take.head))
         })?;
-        Some(TakeLink { conn: Arc::clone(self), id, head })
+        Some(TakeLink { conn: Arc::clone(self), id, head, is_released: false })
     }
 
     /// Returns a request that the program hasn't seen.
@@ -39,6 +40,7 @@ pub(crate) struct TakeLink {
     conn: Arc<Conn>,
     id: ExchangeId,
     head: Arc<Head>,
+    is_released: bool,
 }
 
 impl TakeLink {
@@ -46,16 +48,15 @@ impl TakeLink {
         &self.head
     }
 
-    pub(crate) fn poll_chunk(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+    pub(crate) fn poll_chunk(
+        &self,
+        cx: &Context<'_>,
+        end: &mut Option<Metadata>,
+    ) -> Poll<Option<Result<Bytes, Error>>> {
         self.conn.step(|state, fx| match state.flows(Key::Take(self.id)) {
-            Some((flows, outbox)) => flows.poll_chunk(outbox, fx, cx),
+            Some((flows, outbox)) => flows.poll_chunk(outbox, fx, cx, end),
             None => Poll::Ready(Some(Err(Error::Over))),
         })
-    }
-
-    /// Metadata behind the request's body, once all of that was taken.
-    pub(crate) fn trailer(&self) -> Option<Metadata> {
-        self.conn.step(|state, _| state.takes.get(&self.id)?.flows.inflow.trailer().cloned())
     }
 
     /// The program doesn't want what is left of the body.
@@ -109,31 +110,34 @@ impl TakeLink {
         })
     }
 
-    /// Closes the response, in one step with its start where that wasn't sent: a small response is one frame.
+    /// Closes the response, in one step with its start where that wasn't sent: a small response is one frame. Then
+    /// waits as [`poll_answered`](Self::poll_answered).
     ///
     /// # Errors
-    /// If the trailer is too long; nothing was done then.
-    pub(crate) fn answer(&self, head: &mut Option<Metadata>, answer: Answer) -> Result<(), Error> {
+    /// If the trailer is too long; nothing was done then. As `poll_answered`.
+    pub(crate) fn poll_answer(
+        &self,
+        cx: &Context<'_>,
+        head: &mut Option<Metadata>,
+        answer: Answer,
+    ) -> Poll<Result<(), Error>> {
         if let Answer::End { trailer, .. } = &answer
             && trailer.wire_len() > TRAILER_MAX
         {
-            return Err(MetadataError::TooLong.into());
+            return Poll::Ready(Err(MetadataError::TooLong.into()));
         }
         self.conn.step(|state, fx| {
             if let (Answer::End { .. }, Some(metadata)) = (&answer, head.take()) {
                 state.start_response(self.id, metadata, fx);
             }
             state.answer(self.id, answer, fx);
-        });
-        Ok(())
+            state.poll_answered(self.id, cx)
+        })
     }
 
     /// Waits until all of the response is in the connection's hands.
     pub(crate) fn poll_answered(&self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.conn.step(|state, _| match state.flows(Key::Take(self.id)) {
-            Some((flows, _)) => flows.poll_closed(cx),
-            None => Poll::Ready(Err(Error::Over)),
-        })
+        self.conn.step(|state, _| state.poll_answered(self.id, cx))
     }
 
     /// Waits until the exchange is over, and how.
@@ -150,19 +154,42 @@ impl TakeLink {
     }
 
     /// The handler is done: what it dropped unanswered fails with its words; what it passed on goes on.
-    pub(crate) fn settle(&self, failure: Option<String>) {
-        self.conn.step(|state, fx| {
-            let Some(take) = state.takes.get_mut(&self.id) else { return };
-            if std::mem::replace(&mut take.hand, Hand::Taken) == Hand::Dropped {
-                let fault = failure.map_or_else(unanswered, |words| Fault::because(Code::Application, words));
-                state.answer(self.id, Answer::Fault(fault), fx);
+    pub(crate) fn settle(self: Arc<Self>, failure: Option<String>) {
+        match Arc::try_unwrap(self) {
+            // Nobody else has a hand on it: letting go of it is the same step.
+            Ok(mut last) => {
+                last.is_released = true;
+                last.conn.step(|state, fx| {
+                    state.settle_take(last.id, failure, fx);
+                    state.release_take(last.id, fx);
+                });
             }
-        });
+            Err(shared) => shared.conn.step(|state, fx| state.settle_take(shared.id, failure, fx)),
+        }
     }
 }
 
 impl Drop for TakeLink {
     fn drop(&mut self) {
-        self.conn.step(|state, fx| state.release_take(self.id, fx));
+        if !self.is_released {
+            self.conn.step(|state, fx| state.release_take(self.id, fx));
+        }
+    }
+}
+
+impl State {
+    fn poll_answered(&mut self, id: ExchangeId, cx: &Context<'_>) -> Poll<Result<(), Error>> {
+        match self.takes.get_mut(&id) {
+            Some(take) => take.flows.poll_closed(cx),
+            None => Poll::Ready(Err(Error::Over)),
+        }
+    }
+
+    fn settle_take(&mut self, id: ExchangeId, failure: Option<String>, fx: &mut Effects) {
+        let Some(take) = self.takes.get_mut(&id) else { return };
+        if std::mem::replace(&mut take.hand, Hand::Taken) == Hand::Dropped && !take.flows.outflow.closed {
+            let fault = failure.map_or_else(unanswered, |words| Fault::because(Code::Application, words));
+            self.answer(id, Answer::Fault(fault), fx);
+        }
     }
 }

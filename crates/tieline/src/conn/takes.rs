@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use super::effects::Effects;
 use super::flows::{Flows, Inflow, Outflow, Over};
-use super::incoming::own;
 use super::receives::Slot;
 use super::state::{Loss, State, error_of};
 use crate::error::{Error, Outcome};
@@ -79,12 +78,12 @@ pub(crate) enum Answer {
 
 impl State {
     /// A request was assigned to this connection.
-    pub(super) fn take_request(&mut self, frame: &Frame, fx: &mut Effects) -> Result<(), Violation> {
+    pub(super) fn take_request(&mut self, frame: &mut Frame, fx: &mut Effects) -> Result<(), Violation> {
         let id = frame.header.exchange_id();
         if self.takes.contains_key(&id) {
             return Err(Violation::invalid("a request was handed out twice on one connection"));
         }
-        let StartPayload { metadata, body } = StartPayload::split(&frame.payload)?;
+        let StartPayload { metadata, body } = StartPayload::take_apart(std::mem::take(&mut frame.payload))?;
         let mut inflow = Inflow::new(self.window, initial_credit(metadata.wire_len()));
         inflow.put(0, body, frame.has(Flags::FINAL))?;
         let lane = self.outbox.open(id, Way::Response);
@@ -99,7 +98,7 @@ impl State {
         let deadline =
             (limits.deadline_ms > 0).then(|| Instant::now() + Duration::from_millis(u64::from(limits.deadline_ms)));
         let head = Arc::new(Head {
-            metadata: own(&metadata),
+            metadata,
             channel: core.name(),
             request: id.request,
             deadline,
@@ -225,13 +224,19 @@ impl State {
             take.hand = Hand::Dropped;
             take.flows.outflow.give_up();
         } else {
+            self.fail_unanswered(id, fx);
+        }
+    }
+
+    fn fail_unanswered(&mut self, id: ExchangeId, fx: &mut Effects) {
+        if self.takes.get(&id).is_some_and(|take| !take.flows.outflow.closed) {
             self.answer(id, Answer::Fault(unanswered()), fx);
         }
     }
 
     /// The program has let go of all of it.
     pub(super) fn release_take(&mut self, id: ExchangeId, fx: &mut Effects) {
-        self.answer(id, Answer::Fault(unanswered()), fx);
+        self.fail_unanswered(id, fx);
         if let Some(take) = self.takes.remove(&id)
             && take.has_place
         {

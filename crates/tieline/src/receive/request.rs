@@ -166,12 +166,8 @@ impl RequestBody {
 }
 
 impl Incoming for Arc<TakeLink> {
-    fn poll_piece(&mut self, cx: &Context<'_>) -> NextPiece {
-        self.poll_chunk(cx)
-    }
-
-    fn trailer(&self) -> Option<Metadata> {
-        TakeLink::trailer(self)
+    fn poll_piece(&mut self, cx: &Context<'_>, end: &mut Option<Metadata>) -> NextPiece {
+        self.poll_chunk(cx, end)
     }
 }
 
@@ -191,6 +187,8 @@ impl AsyncRead for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.body.incoming.discard_body();
+        if !self.body.is_taken() {
+            self.body.incoming.discard_body();
+        }
     }
 }

@@ -25,7 +25,7 @@ pub struct Responder {
 
 impl Responder {
     pub(super) fn new(link: Arc<TakeLink>) -> Self {
-        Self { hold: Hold(link), metadata: Metadata::new() }
+        Self { hold: Hold { link, is_answered: false }, metadata: Metadata::new() }
     }
 
     /// Adds an entry to the response's metadata.
@@ -113,7 +113,7 @@ impl Responder {
     /// # Cancellation safety
     /// It can be dropped and called again at will.
     pub async fn cancelled(&self) -> Fault {
-        cancelled(&self.hold.0).await
+        cancelled(&self.hold.link).await
     }
 }
 
@@ -160,7 +160,7 @@ impl ResponseWriter {
     /// The response has started with the first poll.
     #[expect(clippy::unused_async, reason = "it waits for nothing today; that isn't to be a promise")]
     pub async fn flush(&mut self) -> Result<(), Error> {
-        self.hold.0.start(&mut self.head)
+        self.hold.link.start(&mut self.head)
     }
 
     /// Completes the response.
@@ -212,7 +212,7 @@ impl ResponseWriter {
     /// # Cancellation safety
     /// It can be dropped and called again at will.
     pub async fn cancelled(&self) -> Fault {
-        cancelled(&self.hold.0).await
+        cancelled(&self.hold.link).await
     }
 
     /// Bytes of body that were sent.
@@ -222,7 +222,7 @@ impl ResponseWriter {
 
     fn poll_push(&mut self, cx: &Context<'_>, piece: &mut Bytes) -> Poll<Result<(), Error>> {
         let before = piece.len();
-        let pushed = self.hold.0.poll_push(cx, &mut self.head, piece);
+        let pushed = self.hold.link.poll_push(cx, &mut self.head, piece);
         self.sent += (before - piece.len()) as u64;
         pushed
     }
@@ -234,7 +234,7 @@ impl AsyncWrite for ResponseWriter {
             return Poll::Ready(Ok(0));
         }
         // Nothing is copied for which there is no room yet.
-        let room = ready!(self.hold.0.poll_room(cx, self.head.as_ref()))?;
+        let room = ready!(self.hold.link.poll_room(cx, self.head.as_ref()))?;
         let mut piece = Bytes::copy_from_slice(&buf[..buf.len().min(room).min(PIECE)]);
         let len = piece.len();
         ready!(self.poll_push(cx, &mut piece))?;
@@ -243,13 +243,13 @@ impl AsyncWrite for ResponseWriter {
 
     fn poll_flush(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        Poll::Ready(this.hold.0.start(&mut this.head).map_err(Into::into))
+        Poll::Ready(this.hold.link.start(&mut this.head).map_err(Into::into))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        this.hold.0.answer(&mut this.head, Answer::End { rest: Bytes::new(), trailer: Metadata::new() })?;
-        this.hold.0.poll_answered(cx).map_err(Into::into)
+        let end = Answer::End { rest: Bytes::new(), trailer: Metadata::new() };
+        this.hold.link.poll_answer(cx, &mut this.head, end).map_err(Into::into)
     }
 }
 
@@ -260,18 +260,30 @@ impl fmt::Debug for ResponseWriter {
 }
 
 /// The answering hand on a request; what it leaves unanswered fails.
-struct Hold(Arc<TakeLink>);
+struct Hold {
+    link: Arc<TakeLink>,
+    /// The response is complete: there is nothing left to answer.
+    is_answered: bool,
+}
 
 impl Hold {
-    async fn answer(self, head: &mut Option<Metadata>, answer: Answer) -> Result<(), Error> {
-        self.0.answer(head, answer)?;
-        poll_fn(|cx| self.0.poll_answered(cx)).await
+    async fn answer(mut self, head: &mut Option<Metadata>, answer: Answer) -> Result<(), Error> {
+        let mut answer = Some(answer);
+        let answered = poll_fn(|cx| match answer.take() {
+            Some(answer) => self.link.poll_answer(cx, head, answer),
+            None => self.link.poll_answered(cx),
+        })
+        .await;
+        self.is_answered = answered.is_ok();
+        answered
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.drop_responder();
+        if !self.is_answered {
+            self.link.drop_responder();
+        }
     }
 }
 

@@ -77,10 +77,11 @@ impl Receiver {
                     Ok(Some(request)) => {
                         let link = request.link();
                         let handling = handler(request);
-                        running.spawn(async move {
+                        // In a box from the start: on its way into a task, a future is moved a dozen times.
+                        running.spawn(Box::pin(async move {
                             let failure = handling.await.err().map(|error| format!("{error:#}"));
                             link.settle(failure);
-                        });
+                        }));
                     }
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
