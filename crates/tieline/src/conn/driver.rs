@@ -11,8 +11,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tieline_protocol::header::HEADER_LEN;
 use tieline_protocol::liveness::{Liveness, LivenessLimits, Pulse};
-use tieline_protocol::outbox::Batch;
+use tieline_protocol::outbox::{Batch, Pace};
 use tieline_protocol::{Decoder, Fault, Frame, Kind, Role, Time, Violation, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -26,8 +27,8 @@ use super::state::{Loss, State};
 use crate::tls::refusal;
 use crate::trouble::TlsTrouble;
 
-/// Bytes that a read has room for: one full frame, so that its body is a slice of one buffer.
-const READ_ROOM: usize = 64 * 1024;
+/// Bytes that a read has room for: two full frames, so that few bodies are cut by the buffer's end.
+const READ_ROOM: usize = 2 * (64 * 1024 + HEADER_LEN);
 
 /// Less room than this isn't worth a read of its own, in bytes.
 const READ_ROOM_MIN: usize = 8 * 1024;
@@ -77,6 +78,9 @@ struct Driver<IO> {
     decoder: Decoder,
     read: BytesMut,
     batch: Batch,
+    /// The length of the batch when it was claimed.
+    claimed: usize,
+    pace: Pace,
     gather: Gather,
     must_flush: bool,
     liveness: Liveness,
@@ -97,6 +101,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             decoder: Decoder::new(Role::Server),
             read: BytesMut::new(),
             batch: Batch::new(),
+            claimed: 0,
+            pace: Pace::default(),
             gather: Gather::default(),
             must_flush: false,
             liveness,
@@ -233,7 +239,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             io.poll_write(cx, &slices[0])
         };
         match wrote {
-            Poll::Pending => Ok(Wrote::Nothing),
+            Poll::Pending => {
+                self.pace.full();
+                Ok(Wrote::Nothing)
+            }
             Poll::Ready(Ok(0)) => Err(Cause::Lost("the socket takes nothing more".to_owned())),
             Poll::Ready(Err(error)) => Err(Cause::Lost(format!("writing failed: {error}"))),
             Poll::Ready(Ok(bytes)) => {
@@ -242,6 +251,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 let now = self.now();
                 self.liveness.wrote(now, !self.batch.is_empty());
                 if self.batch.is_empty() {
+                    self.pace.took(self.claimed);
                     self.conn.step(State::written);
                 }
                 Ok(Wrote::Some)
@@ -251,7 +261,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
 
     /// Takes frames from the outbox, or says why not.
     fn claim(&mut self, cx: &mut Context<'_>) -> Result<Claim, Cause> {
-        let Self { conn, batch, gather, .. } = self;
+        let Self { conn, batch, gather, pace, .. } = self;
         let claim = conn.step(|state, _| {
             register(&mut state.driver, cx);
             if state.killed {
@@ -261,7 +271,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             if gather.begin(state) {
                 return Ok(Claim::Later);
             }
-            state.outbox.claim(batch);
+            state.outbox.claim_up_to(pace.limit(), batch);
             if !batch.is_empty() {
                 return Ok(Claim::Some);
             }
@@ -271,6 +281,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         })?;
         match claim {
             Claim::Some => {
+                self.claimed = self.batch.len();
                 let now = self.now();
                 self.liveness.queued(now);
             }
