@@ -1,0 +1,51 @@
+//! What is written of the results.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`columns`] | which figures a workload's table has |
+//! | [`stats`] | medians, ranges, ratios within a round |
+//! | [`table`] | the table in Markdown, and where Tieline loses |
+
+pub mod columns;
+pub mod stats;
+pub mod table;
+
+use anyhow::Context;
+use serde_json::json;
+
+use crate::compare::{Options, Results};
+use crate::load::Figures;
+use crate::machine;
+use crate::plan::Workload;
+
+/// Writes table and JSON, and prints the table.
+///
+/// # Errors
+/// If a file can't be written.
+pub fn write(options: &Options, results: &Results) -> anyhow::Result<()> {
+    let folder = &options.out;
+    std::fs::create_dir_all(folder).with_context(|| format!("no folder {}", folder.display()))?;
+    let markdown = table::all(options, results);
+    let json = json!({
+        "cores": machine::cores(),
+        "rounds": options.rounds,
+        "effort": options.effort,
+        "spinners": options.has_spinners,
+        "missing": results.missing,
+        "runs": results.runs,
+    });
+    std::fs::write(folder.join("table.md"), &markdown)?;
+    std::fs::write(folder.join("figures.json"), serde_json::to_string_pretty(&json)?)?;
+    print!("{markdown}");
+    eprintln!("table and figures are in {}", folder.display());
+    Ok(())
+}
+
+/// One run's figures in a line.
+pub fn line(workload: Workload, figures: &Figures) -> String {
+    let parts: Vec<_> = columns::of(workload)
+        .iter()
+        .filter_map(|column| Some(format!("{} {}", column.title, column.show(*figures.get(column.figure)?))))
+        .collect();
+    parts.join(", ")
+}
