@@ -75,11 +75,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             continue;
         }
         eprintln!("{}", workload.title());
-        let _spinners = if options.has_spinners && is_awake(workload) { spinners::start()? } else { Vec::new() };
+        let spinners = if options.has_spinners && is_awake(workload) { spinners::start()? } else { Vec::new() };
         for round in 0..options.rounds {
             for entry in in_turn(options, workload, round) {
                 for shape in workload.shapes(options.effort) {
-                    one(options, workload, shape, entry, round, &mut results);
+                    if shape.channels == 1 || workload != Workload::W7 || entry.has_channels {
+                        one(options, workload, shape, entry, round, &spinners, &mut results);
+                    }
                 }
             }
         }
@@ -105,7 +107,15 @@ fn in_turn(options: &Options, workload: Workload, round: usize) -> Vec<&'static 
     entries
 }
 
-fn one(options: &Options, workload: Workload, shape: Shape, entry: &Entry, round: usize, results: &mut Results) {
+fn one(
+    options: &Options,
+    workload: Workload,
+    shape: Shape,
+    entry: &Entry,
+    round: usize,
+    spinners: &[Child],
+    results: &mut Results,
+) {
     if results.missing.contains_key(entry.name) {
         return;
     }
@@ -116,6 +126,7 @@ fn one(options: &Options, workload: Workload, shape: Shape, entry: &Entry, round
         shape,
         addresses: Vec::new(),
         broker: None,
+        beside: spinners.iter().map(Child::pid).collect(),
     };
     let measured = match (entry.start)(&plan) {
         Ok(Start::Missing(what)) => {

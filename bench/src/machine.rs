@@ -78,6 +78,7 @@ fn number(text: &str, name: &str) -> u64 {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ticks {
     all: u64,
+    busy: u64,
     stolen: u64,
 }
 
@@ -91,13 +92,24 @@ impl Ticks {
         let line = stat.lines().next().unwrap_or_default();
         let fields: Vec<u64> = line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
         // user nice system idle iowait irq softirq steal; guests are counted in user already.
-        Self { all: fields.iter().take(8).sum(), stolen: fields.get(7).copied().unwrap_or(0) }
+        let field = |at: usize| fields.get(at).copied().unwrap_or(0);
+        let busy = [0, 1, 2, 5, 6].map(field).iter().sum();
+        Self { all: fields.iter().take(8).sum(), busy, stolen: field(7) }
     }
 
     /// Per cent of the time since `before` that was stolen.
     pub fn stolen_since(self, before: Self) -> f64 {
+        self.share(before, self.stolen.saturating_sub(before.stolen))
+    }
+
+    /// Per cent of the time since `before` in which something ran.
+    pub fn busy_since(self, before: Self) -> f64 {
+        self.share(before, self.busy.saturating_sub(before.busy))
+    }
+
+    fn share(self, before: Self, part: u64) -> f64 {
         let all = self.all.saturating_sub(before.all);
-        if all == 0 { 0.0 } else { 100.0 * self.stolen.saturating_sub(before.stolen) as f64 / all as f64 }
+        if all == 0 { 0.0 } else { 100.0 * part as f64 / all as f64 }
     }
 }
 
@@ -124,6 +136,7 @@ mod tests {
         let before = Ticks::parse("cpu  100 0 50 800 0 0 0 50 7 7\ncpu0 1 2 3\n");
         let after = Ticks::parse("cpu  150 0 100 850 0 0 0 100 90 90\n");
         assert!((after.stolen_since(before) - 25.0).abs() < 1e-9);
+        assert!((after.busy_since(before) - 50.0).abs() < 1e-9);
         assert!(before.stolen_since(before).abs() < 1e-9);
     }
 

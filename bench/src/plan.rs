@@ -51,14 +51,14 @@ impl Workload {
         let one = Shape { senders: 1, receivers: 1, in_flight: 1, prefetch: 1, ..w2 };
         match self {
             Self::W1 => [Cores::Any, Cores::Apart].map(|cores| Shape { cores, ..one }).to_vec(),
-            Self::W8 => vec![Shape { cores: Cores::Apart, ..one }],
+            Self::W8 => vec![Shape { cores: Cores::Apart, channels: 3, ..one }],
             Self::W2 => vec![w2],
             Self::W3 => vec![Shape { in_flight: 16, size: 64 * 1024, ..w2 }],
             Self::W4 => vec![Shape { senders: 1, receivers: 1, in_flight: 8, size: CHUNK, ..w2 }],
             Self::W5 => vec![Shape { receivers: 8, in_flight: 32, prefetch: 1, ..w2 }],
             Self::W6 => {
                 let (receivers, channels) = if effort == Effort::Quick { (500, 50) } else { (5000, 500) };
-                vec![Shape { senders: 0, receivers, channels, in_flight: 0, prefetch: 1, ..w2 }]
+                vec![Shape { senders: 1, receivers, channels, in_flight: 1, prefetch: 1, ..w2 }]
             }
             Self::W7 => scaling(w2),
         }
@@ -152,6 +152,8 @@ pub struct Plan {
     pub addresses: Vec<String>,
     /// The broker's process, if there is a broker.
     pub broker: Option<u32>,
+    /// Other processes that were started on purpose: spinners.
+    pub beside: Vec<u32>,
 }
 
 impl Plan {
@@ -220,6 +222,7 @@ mod tests {
                 shape,
                 addresses: Vec::new(),
                 broker: None,
+                beside: Vec::new(),
             };
             let mut served = vec![0; channels];
             for receiver in 0..receivers {

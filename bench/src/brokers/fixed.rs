@@ -1,6 +1,6 @@
 //! The least that a broker could do: the first sender's connection is tied to the first receiver's, and so on, and
-//! bytes are carried from one to the other. It knows of nothing but bytes. One thread, edge-triggered epoll: a thread for
-//! each direction was slower in every workload but one, because it wakes and switches more.
+//! bytes are carried from one to the other. It knows of nothing but bytes. One thread, edge-triggered epoll: blocking
+//! threads, one for each direction, were no faster and took twice the CPU time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

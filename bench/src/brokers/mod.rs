@@ -5,11 +5,13 @@
 //! | [`fixed`] | each sender's connection is tied to one receiver's, byte for byte |
 //! | [`splice`] | the same without a copy through user space |
 //! | [`pull`] | requests go to receivers that have credit, frame by frame |
+//! | `zeromq` | ZeroMQ's usual brokers (feature `peers`) |
 
 pub mod fixed;
 pub mod pull;
 pub mod splice;
-pub mod threads;
+#[cfg(feature = "peers")]
+pub mod zeromq;
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -19,12 +21,18 @@ use std::net::TcpListener;
 pub enum Broker {
     /// A fixed pair of connections, by read and write.
     RelayFixed,
-    /// A fixed pair of connections, by a thread for each direction.
-    RelayThreads,
     /// A fixed pair of connections, by splice(2).
     RelaySplice,
     /// Requests go to receivers that have credit.
     RelayPull,
+    /// ZeroMQ's proxy.
+    #[cfg(feature = "peers")]
+    #[value(name = "zeromq-proxy")]
+    ZeroMqProxy,
+    /// ZeroMQ's least-recently-used queue.
+    #[cfg(feature = "peers")]
+    #[value(name = "zeromq-lru")]
+    ZeroMqLru,
 }
 
 /// Runs a broker until its process is ended; tells on stdout where it listens: first for senders, then for receivers.
@@ -32,14 +40,20 @@ pub enum Broker {
 /// # Errors
 /// If it can't listen.
 pub fn run(broker: Broker) -> anyhow::Result<()> {
+    match broker {
+        #[cfg(feature = "peers")]
+        Broker::ZeroMqProxy => return zeromq::proxy(),
+        #[cfg(feature = "peers")]
+        Broker::ZeroMqLru => return zeromq::least_recently_used(),
+        _ => {}
+    }
     let front = TcpListener::bind("127.0.0.1:0")?;
     let back = TcpListener::bind("127.0.0.1:0")?;
     tell(&[front.local_addr()?.to_string(), back.local_addr()?.to_string()]);
     match broker {
         Broker::RelayFixed => fixed::run(&front, &back, fixed::Copying::default()),
         Broker::RelaySplice => fixed::run(&front, &back, splice::Splicing),
-        Broker::RelayThreads => threads::run(&front, &back),
-        Broker::RelayPull => pull::run(&front, &back),
+        _ => pull::run(&front, &back),
     }
 }
 

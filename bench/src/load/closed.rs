@@ -25,6 +25,8 @@ const OVER: u8 = 2;
 /// What the tasks of a run have in common.
 #[derive(Debug, Default)]
 struct Run {
+    /// How many channels there are to ask on.
+    channels: usize,
     phase: Phase,
     /// Requests that were answered while it was measured.
     answered: AtomicU64,
@@ -39,14 +41,19 @@ struct Run {
 /// If the peer can't be reached, or a request is never answered.
 pub async fn run<P: Peer>(plan: Plan) -> anyhow::Result<Figures> {
     let connected = Connected::<P>::new(&plan, Handler::Echo).await?;
-    let run = Arc::new(Run::default());
+    measure(&plan, &connected.senders, plan.shape.channels).await
+}
+
+/// Runs it over these connections, on the first of the channels; warms up before.
+pub(super) async fn measure<S: Sender>(plan: &Plan, senders: &[Arc<S>], channels: usize) -> anyhow::Result<Figures> {
+    let run = Arc::new(Run { channels, ..Run::default() });
     let mut tasks = JoinSet::new();
     for number in 0..plan.shape.in_flight {
-        let sender = Arc::clone(&connected.senders[number % connected.senders.len()]);
+        let sender = Arc::clone(&senders[number % senders.len()]);
         tasks.spawn(ask(sender, Arc::clone(&run), plan.clone(), number));
     }
     tokio::time::sleep(plan.warm_up()).await;
-    let meter = Meter::start(&plan)?;
+    let meter = Meter::start(plan)?;
     run.phase.0.store(MEASURING, Ordering::Relaxed);
     tokio::time::sleep(plan.window()).await;
     let answered = run.answered.load(Ordering::Relaxed);
@@ -84,14 +91,14 @@ async fn ask<S: Sender>(sender: Arc<S>, run: Arc<Run>, plan: Plan, number: usize
     let shape = plan.shape;
     let mut bodies = Bodies::new(number, shape.size);
     let mut latencies = histogram();
-    let mut channel = number * shape.channels / shape.in_flight.max(1);
+    let mut channel = number * run.channels / shape.in_flight.max(1);
     loop {
         let phase = run.phase.0.load(Ordering::Relaxed);
         if phase == OVER {
             return latencies;
         }
         let body = bodies.next_body();
-        channel = (channel + 1) % shape.channels;
+        channel = (channel + 1) % run.channels;
         let since = Instant::now();
         let checked = match sender.exchange(channel, body.clone()).await {
             Ok(response) => payload::verify(&body, &response),

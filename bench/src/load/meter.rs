@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::load::Figures;
-use crate::machine::{Process, Ticks};
+use crate::machine::{self, Process, Ticks};
 use crate::plan::Plan;
 
 /// Begins when it is made.
@@ -14,6 +14,9 @@ pub struct Meter {
     cpu: Duration,
     ticks: Ticks,
     resident: u64,
+    /// All processes of this run, and what they had used.
+    ours: Vec<Process>,
+    used: Duration,
 }
 
 /// What was used.
@@ -25,6 +28,8 @@ pub struct Used {
     pub cpu: Option<Duration>,
     /// Per cent of the machine's time that its hypervisor took.
     pub stolen: f64,
+    /// Per cent of it that processes took which have nothing to do with this run.
+    pub strange: f64,
     /// Bytes by which the most that the broker had resident exceeded what it had before.
     pub grown: Option<u64>,
 }
@@ -42,7 +47,10 @@ impl Meter {
             resident = broker.resident()?;
             cpu = broker.cpu()?;
         }
-        Ok(Self { broker, cpu, resident, ticks: Ticks::now(), since: Instant::now() })
+        let pids = [std::process::id()].into_iter().chain(plan.broker).chain(plan.beside.iter().copied());
+        let ours: Vec<_> = pids.map(Process::new).collect();
+        let used = sum(&ours)?;
+        Ok(Self { broker, cpu, resident, ours, used, ticks: Ticks::now(), since: Instant::now() })
     }
 
     /// Ends.
@@ -56,13 +64,24 @@ impl Meter {
             cpu = Some(broker.cpu()?.saturating_sub(self.cpu));
             grown = Some(broker.peak()?.saturating_sub(self.resident));
         }
-        Ok(Used { elapsed, cpu, stolen: Ticks::now().stolen_since(self.ticks), grown })
+        let ticks = Ticks::now();
+        let ours = sum(&self.ours)?.saturating_sub(self.used).as_secs_f64() / elapsed.as_secs_f64();
+        let strange = ticks.busy_since(self.ticks) - 100.0 * ours / machine::cores() as f64;
+        Ok(Used { elapsed, cpu, stolen: ticks.stolen_since(self.ticks), strange: strange.max(0.0), grown })
     }
+}
+
+fn sum(processes: &[Process]) -> anyhow::Result<Duration> {
+    processes.iter().map(Process::cpu).sum()
 }
 
 impl Used {
     /// The figures that each workload has.
     pub fn figures(&self) -> Figures {
-        Figures::from([("stolen_percent".to_owned(), self.stolen), ("seconds".to_owned(), self.elapsed.as_secs_f64())])
+        Figures::from([
+            ("stolen_percent".to_owned(), self.stolen),
+            ("others_percent".to_owned(), self.strange),
+            ("seconds".to_owned(), self.elapsed.as_secs_f64()),
+        ])
     }
 }

@@ -4,11 +4,17 @@
 //! |---|---|
 //! | [`closed`] | so many requests under way at any time: W1, W2, W3, W7 |
 //! | [`bulk`] | one large body: W4 |
+//! | [`uneven`] | work of two kinds: W5 |
+//! | [`crowd`] | connections that wait: W6 |
+//! | [`isolation`] | one request at a time beside others that stream: W8 |
 //! | [`meter`] | what the broker used meanwhile |
 
 pub mod bulk;
 pub mod closed;
+pub mod crowd;
+pub mod isolation;
 pub mod meter;
+pub mod uneven;
 
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
@@ -17,7 +23,9 @@ use std::sync::Arc;
 use anyhow::bail;
 
 use crate::peers::handler::Handler;
-use crate::peers::{Peer, relay::Relay, tieline::Tieline};
+use crate::peers::{Peer, gearman::Gearman, relay::Relay, tieline::Tieline};
+#[cfg(feature = "peers")]
+use crate::peers::{grpc::GRpc, nats::Nats, rabbitmq::RabbitMq, redis::Redis, zeromq::ZeroMq};
 use crate::plan::{Plan, Workload};
 
 /// What was measured, by name, with the unit in the name.
@@ -27,10 +35,27 @@ pub type Figures = BTreeMap<String, f64>;
 ///
 /// # Errors
 /// If there is no such peer, or it fails.
-pub async fn run(plan: Plan) -> anyhow::Result<Figures> {
+pub async fn run(mut plan: Plan) -> anyhow::Result<Figures> {
+    // What these prefetch is in their names.
     match plan.peer.as_str() {
-        "tieline" => workload::<Tieline>(plan).await,
-        "relay-fixed" | "relay-pull" | "relay-splice" | "relay-threads" => workload::<Relay>(plan).await,
+        "rabbitmq-1" => plan.shape.prefetch = 1,
+        "rabbitmq-64" => plan.shape.prefetch = 64,
+        _ => {}
+    }
+    match plan.peer.as_str() {
+        "gearman" => workload::<Gearman>(plan).await,
+        #[cfg(feature = "peers")]
+        "nats" => workload::<Nats>(plan).await,
+        #[cfg(feature = "peers")]
+        "redis" => workload::<Redis>(plan).await,
+        #[cfg(feature = "peers")]
+        "rabbitmq-1" | "rabbitmq-64" => workload::<RabbitMq>(plan).await,
+        #[cfg(feature = "peers")]
+        "zeromq-proxy" | "zeromq-lru" => workload::<ZeroMq>(plan).await,
+        #[cfg(feature = "peers")]
+        "grpc" => workload::<GRpc>(plan).await,
+        "tieline" | "tieline-base" => workload::<Tieline>(plan).await,
+        "relay-fixed" | "relay-pull" | "relay-splice" => workload::<Relay>(plan).await,
         other => bail!("there is no peer {other}"),
     }
 }
@@ -39,7 +64,9 @@ async fn workload<P: Peer>(plan: Plan) -> anyhow::Result<Figures> {
     match plan.workload {
         Workload::W1 | Workload::W2 | Workload::W3 | Workload::W7 => closed::run::<P>(plan).await,
         Workload::W4 => bulk::run::<P>(plan).await,
-        other => bail!("{other:?} isn't there yet"),
+        Workload::W5 => uneven::run::<P>(plan).await,
+        Workload::W6 => crowd::run::<P>(plan).await,
+        Workload::W8 => isolation::run::<P>(plan).await,
     }
 }
 

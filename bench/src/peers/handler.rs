@@ -15,7 +15,17 @@ pub enum Handler {
     Work,
     /// Looks at it as it comes, and answers with what it saw.
     Inspect,
+    /// Never reads it, never answers.
+    Stop,
+    /// Echoes on the first channel, inspects on [`FAST`], stops on [`STOPPED`].
+    ByChannel,
 }
+
+/// The channel of the request that streams, for [`Handler::ByChannel`].
+pub const FAST: usize = 1;
+
+/// The channel of the request whose consumer has stopped.
+pub const STOPPED: usize = 2;
 
 /// Where in a request the microseconds of work stand, behind its marker.
 const WORK_AT: usize = 8;
@@ -34,10 +44,22 @@ fn work_of(body: &[u8]) -> Duration {
 }
 
 impl Handler {
+    /// What to do on this channel.
+    #[must_use]
+    pub const fn on(self, channel: usize) -> Self {
+        match (self, channel) {
+            (Self::ByChannel, FAST) => Self::Inspect,
+            (Self::ByChannel, STOPPED) => Self::Stop,
+            (Self::ByChannel, _) => Self::Echo,
+            (other, _) => other,
+        }
+    }
+
     /// Handles a request that is there as a whole.
     pub async fn handle(self, body: Bytes) -> Bytes {
         match self {
-            Self::Echo => body,
+            Self::Echo | Self::ByChannel => body,
+            Self::Stop => std::future::pending().await,
             Self::Work => {
                 let work = work_of(&body);
                 // A thread sleeps to 50 µs or so, where the runtime's timers know whole milliseconds only.

@@ -6,11 +6,26 @@
 //! | [`tieline`] | Tieline, by its library |
 //! | [`relay`] | the limits: minimal relays of length-prefixed frames |
 //! | [`outbox`] | what a connection of the relays has to write |
+//! | [`gearman`] | Gearman, by its binary protocol |
+//! | `nats`, `redis`, `rabbitmq`, `zeromq`, `grpc` | the others, by their clients (feature `peers`) |
+//! | [`waiting`] | who waits for which answer |
 
+pub mod gearman;
+#[cfg(feature = "peers")]
+pub mod grpc;
 pub mod handler;
+#[cfg(feature = "peers")]
+pub mod nats;
 pub mod outbox;
+#[cfg(feature = "peers")]
+pub mod rabbitmq;
+#[cfg(feature = "peers")]
+pub mod redis;
 pub mod relay;
 pub mod tieline;
+pub mod waiting;
+#[cfg(feature = "peers")]
+pub mod zeromq;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +65,17 @@ pub trait Sender: Sized + Send + Sync + 'static {
     /// bodies of any size get it in pieces, each acknowledged, with as many under way as the plan says.
     fn stream(self: Arc<Self>, total: u64, in_flight: usize) -> impl Future<Output = anyhow::Result<()>> + Send {
         in_pieces(self, total, in_flight)
+    }
+
+    /// Sends an endless body on the channel, as fast as it is taken; counts its bytes. For peers that have bodies of any
+    /// size.
+    fn pour(
+        self: Arc<Self>,
+        channel: usize,
+        poured: Arc<AtomicU64>,
+    ) -> impl Future<Output = anyhow::Result<()>> + Send {
+        let _ = (channel, poured);
+        async { anyhow::bail!("this peer doesn't stream") }
     }
 }
 

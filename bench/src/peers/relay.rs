@@ -7,10 +7,11 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 use super::handler::Handler;
 use super::outbox::Outbox;
+use super::waiting::Waiting;
 use super::{Peer, Sender, Task};
 use crate::payload::{self, Inspector};
 use crate::plan::{CHUNK, Plan};
@@ -154,7 +155,7 @@ impl Peer for Relay {
             loop {
                 frames.more().await?;
                 while let Some((header, body)) = frames.next() {
-                    reading.answer(header.id, body);
+                    reading.waiting.answer(header.id, body);
                 }
             }
         });
@@ -162,7 +163,7 @@ impl Peer for Relay {
         let writer = Task::spawn("relay", async move {
             loop {
                 writing.wanted.notified().await;
-                let mut outbox = std::mem::take(&mut writing.lock().outbox);
+                let mut outbox = std::mem::take(&mut *writing.lock());
                 outbox.write(write.as_ref()).await?;
                 writing.written.notify_waiters();
             }
@@ -174,54 +175,25 @@ impl Peer for Relay {
 /// What the tasks of a sender's connection have in common.
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
+    outbox: Mutex<Outbox>,
+    waiting: Waiting,
     /// There is something to write.
     wanted: Notify,
     /// What there was is written.
     written: Notify,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    outbox: Outbox,
-    /// Who waits, by the request's id; an id is used again when its request is answered.
-    waiting: Vec<Option<oneshot::Sender<Bytes>>>,
-    free: Vec<usize>,
-}
-
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn answer(&self, id: u64, body: Bytes) {
-        let mut state = self.lock();
-        let place = id as usize;
-        let Some(waiting) = state.waiting.get_mut(place).and_then(Option::take) else { return };
-        state.free.push(place);
-        drop(state);
-        // Who asked may have gone.
-        let _ = waiting.send(body);
-    }
-
-    /// Takes an id for a request, and the place where its answer will be.
-    fn place(&self) -> (u64, oneshot::Receiver<Bytes>) {
-        let (answer, answered) = oneshot::channel();
-        let mut state = self.lock();
-        let place = state.free.pop().unwrap_or_else(|| {
-            state.waiting.push(None);
-            state.waiting.len() - 1
-        });
-        state.waiting[place] = Some(answer);
-        (place as u64, answered)
+    fn lock(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has a frame written; gives how many parts wait for that.
     fn push(&self, header: Header, body: Bytes) -> usize {
-        let mut state = self.lock();
-        state.outbox.push(header, body);
-        let parts = state.outbox.parts();
-        drop(state);
+        let mut outbox = self.lock();
+        outbox.push(header, body);
+        let parts = outbox.parts();
+        drop(outbox);
         self.wanted.notify_one();
         parts
     }
@@ -236,14 +208,14 @@ pub struct RelaySender {
 
 impl Sender for RelaySender {
     async fn exchange(&self, _: usize, body: Bytes) -> anyhow::Result<Bytes> {
-        let (id, answered) = self.shared.place();
+        let (id, answered) = self.shared.waiting.place();
         self.shared.push(Header::whole(body.len(), 0, id), body);
         Ok(answered.await?)
     }
 
     /// One body of many frames; the last has none of it.
     async fn stream(self: Arc<Self>, total: u64, _: usize) -> anyhow::Result<()> {
-        let (id, answered) = self.shared.place();
+        let (id, answered) = self.shared.waiting.place();
         let piece = payload::pattern();
         for _ in 0..total / CHUNK as u64 {
             let written = self.shared.written.notified();

@@ -1,6 +1,8 @@
 //! Tieline, by its library's public interface.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -33,6 +35,7 @@ impl Peer for Tieline {
         let mut tasks = Vec::new();
         for channel in plan.channels_of(number) {
             let receiver = client.receive(Plan::channel(channel)).await?;
+            let handler = handler.on(channel);
             let serving = receiver.serve(places, move |request| serve(request, handler));
             tasks.push(Task::spawn("tieline", async move { Ok(serving.await?) }));
         }
@@ -46,6 +49,11 @@ impl Peer for Tieline {
 }
 
 async fn serve(mut request: Request, handler: Handler) -> Result<(), tieline::Error> {
+    if handler == Handler::Stop {
+        // The request lives on, unread.
+        let _request = request;
+        return std::future::pending().await;
+    }
     if handler == Handler::Inspect {
         let mut inspector = Inspector::default();
         while let Some(piece) = request.body().chunk().await? {
@@ -84,5 +92,21 @@ impl Sender for TielineSender {
         let asking = async { anyhow::Ok(self.client.send(self.channels[0].as_str()).body(body).await?) };
         let (response, ()) = tokio::try_join!(asking, writing)?;
         payload::verify_verdict(total, &response.bytes(LIMIT).await?)
+    }
+
+    async fn pour(self: Arc<Self>, channel: usize, poured: Arc<AtomicU64>) -> anyhow::Result<()> {
+        let (mut writer, body) = Body::channel();
+        let writing = async move {
+            let piece = payload::pattern();
+            loop {
+                writer.send(piece.clone()).await?;
+                poured.fetch_add(CHUNK as u64, Ordering::Relaxed);
+            }
+        };
+        // Either ends by an error alone.
+        let writing: Pin<Box<dyn Future<Output = Result<(), tieline::Error>> + Send>> = Box::pin(writing);
+        let asking = self.client.send(self.channels[channel].as_str()).body(body).send();
+        tokio::try_join!(asking, writing)?;
+        Ok(())
     }
 }

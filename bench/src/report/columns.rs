@@ -37,16 +37,18 @@ const P99: Column = column("p99_us", "p99 µs", Less, 0);
 const RATE: Column = column("requests_per_s", "requests/s", More, 0);
 const CPU: Column = column("broker_cpu_us", "broker CPU µs a request", Less, 1);
 const STOLEN: Column = column("stolen_percent", "stolen %", Neither, 1);
+const OTHERS: Column = column("others_percent", "others' %", Neither, 0);
 const ERRORS: Column = column("errors", "errors", Neither, 0);
 
-const LATENCY: &[Column] = &[P50, P99, CPU, STOLEN, ERRORS];
-const THROUGHPUT: &[Column] = &[RATE, CPU, P99, STOLEN, ERRORS];
-const LARGE: &[Column] = &[column("mb_per_s", "MB/s", More, 0), CPU, P99, STOLEN, ERRORS];
+const LATENCY: &[Column] = &[P50, P99, CPU, STOLEN, OTHERS, ERRORS];
+const THROUGHPUT: &[Column] = &[RATE, CPU, P99, STOLEN, OTHERS, ERRORS];
+const LARGE: &[Column] = &[column("mb_per_s", "MB/s", More, 0), CPU, P99, STOLEN, OTHERS, ERRORS];
 const BULK: &[Column] = &[
     column("gb_per_s", "GB/s", More, 2),
     column("broker_cpu_ms_per_gb", "broker CPU ms/GB", Less, 0),
     column("grown_mib", "broker's memory grew by MiB", Less, 1),
     STOLEN,
+    OTHERS,
 ];
 const UNEVEN: &[Column] = &[
     column("total_ms", "ms in all", Less, 0),
@@ -54,6 +56,7 @@ const UNEVEN: &[Column] = &[
     column("short_p99_ms", "short requests' p99 ms", Less, 0),
     column("short_p99_over_ideal", "× the ideal's", Less, 2),
     STOLEN,
+    OTHERS,
     ERRORS,
 ];
 const CROWD: &[Column] = &[
@@ -66,6 +69,7 @@ const ISOLATION: &[Column] = &[
     column("p99_over_alone", "p99, × alone", Less, 2),
     column("streamed_gb_per_s", "beside it GB/s", Neither, 2),
     STOLEN,
+    OTHERS,
     ERRORS,
 ];
 

@@ -4,8 +4,11 @@
 //! |---|---|
 //! | [`columns`] | which figures a workload's table has |
 //! | [`stats`] | medians, ranges, ratios within a round |
+//! | [`chart`], [`charts`] | drawings of them |
 //! | [`table`] | the table in Markdown, and where Tieline loses |
 
+pub mod chart;
+pub mod charts;
 pub mod columns;
 pub mod stats;
 pub mod table;
@@ -18,7 +21,7 @@ use crate::load::Figures;
 use crate::machine;
 use crate::plan::Workload;
 
-/// Writes table and JSON, and prints the table.
+/// Writes table, JSON and charts, and prints the table.
 ///
 /// # Errors
 /// If a file can't be written.
@@ -36,8 +39,11 @@ pub fn write(options: &Options, results: &Results) -> anyhow::Result<()> {
     });
     std::fs::write(folder.join("table.md"), &markdown)?;
     std::fs::write(folder.join("figures.json"), serde_json::to_string_pretty(&json)?)?;
+    for (name, svg) in charts::all(options, results) {
+        std::fs::write(folder.join(name), svg)?;
+    }
     print!("{markdown}");
-    eprintln!("table and figures are in {}", folder.display());
+    eprintln!("table, figures and charts are in {}", folder.display());
     Ok(())
 }
 

@@ -3,10 +3,12 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`child`] | a process that ends with this one |
+//! | [`others`] | the peers' servers |
 //! | [`own`] | the brokers that the harness brings along, and Tieline's |
 //! | [`spinners`] | what keeps the cores awake
 
 pub mod child;
+pub mod others;
 pub mod own;
 pub mod spinners;
 
@@ -22,6 +24,8 @@ pub struct Server {
     pub broker: Option<u32>,
     /// All that was started for it; the last is ended first.
     pub children: Vec<Child>,
+    /// Where it keeps what it keeps; removed with it.
+    pub folder: Option<tempfile::TempDir>,
 }
 
 /// What the table says a peer is.
@@ -46,6 +50,8 @@ pub struct Entry {
     pub rank: Rank,
     /// What it can do.
     pub workloads: &'static [Workload],
+    /// It can tell as many channels apart as W7 has.
+    pub has_channels: bool,
     /// Starts its broker.
     pub start: fn(&Plan) -> anyhow::Result<Start>,
 }
@@ -59,7 +65,7 @@ pub enum Start {
     Missing(String),
 }
 
-use Workload::{W1, W2, W3, W4, W7};
+use Workload::{W1, W2, W3, W4, W5, W6, W7, W8};
 
 /// All peers, in the order of the table.
 pub const ENTRIES: &[Entry] = &[
@@ -68,6 +74,7 @@ pub const ENTRIES: &[Entry] = &[
         what: "Tieline: `tieline serve`, and its library",
         rank: Rank::Tieline,
         workloads: &Workload::ALL,
+        has_channels: true,
         start: own::tieline,
     },
     Entry {
@@ -75,13 +82,79 @@ pub const ENTRIES: &[Entry] = &[
         what: "another build of Tieline's server: the binary that TIELINE_BASE_BINARY names",
         rank: Rank::Peer,
         workloads: &Workload::ALL,
+        has_channels: true,
         start: own::tieline_base,
+    },
+    Entry {
+        name: "nats",
+        what: "NATS: a queue group, request and reply",
+        rank: Rank::Peer,
+        workloads: &[W1, W2, W3, W4, W5, W6, W7],
+        has_channels: true,
+        start: others::nats,
+    },
+    Entry {
+        name: "redis",
+        what: "Redis: a list of requests, a list of responses for each sender",
+        rank: Rank::Peer,
+        workloads: &[W1, W2, W3, W4, W5, W6],
+        has_channels: false,
+        start: others::redis,
+    },
+    Entry {
+        name: "rabbitmq-1",
+        what: "RabbitMQ: direct reply-to, prefetch 1",
+        rank: Rank::Peer,
+        workloads: &[W1, W2, W3, W4, W5, W6],
+        has_channels: false,
+        start: others::rabbitmq,
+    },
+    Entry {
+        name: "rabbitmq-64",
+        what: "RabbitMQ: direct reply-to, prefetch 64",
+        rank: Rank::Peer,
+        workloads: &[W2, W3, W4, W5],
+        has_channels: false,
+        start: others::rabbitmq,
+    },
+    Entry {
+        name: "gearman",
+        what: "Gearman: gearmand, jobs in the foreground",
+        rank: Rank::Peer,
+        workloads: &[W1, W2, W3, W4, W5, W6],
+        has_channels: false,
+        start: others::gearman,
+    },
+    Entry {
+        name: "zeromq-proxy",
+        what: "ZeroMQ: its proxy between ROUTER and DEALER",
+        rank: Rank::Peer,
+        workloads: &[W1, W2, W3, W4, W5, W6],
+        has_channels: false,
+        start: |plan| own::relay("zeromq-proxy", plan),
+    },
+    Entry {
+        name: "zeromq-lru",
+        what: "ZeroMQ: the guide's least-recently-used queue",
+        rank: Rank::Peer,
+        workloads: &[W1, W2, W3, W4, W5, W6],
+        has_channels: false,
+        start: |plan| own::relay("zeromq-lru", plan),
+    },
+    Entry {
+        name: "grpc",
+        what: "gRPC: no broker, each sender connected with one receiver",
+        rank: Rank::Peer,
+        workloads: &[W1, W2, W3, W4, W8],
+        has_channels: false,
+        start: others::none,
     },
     Entry {
         name: "relay-fixed",
         what: "limit: a sender's connection tied to a receiver's, by read and write",
         rank: Rank::Limit,
         workloads: &[W1, W2, W3, W4],
+        has_channels: false,
         start: |plan| own::relay("relay-fixed", plan),
     },
     Entry {
@@ -89,20 +162,15 @@ pub const ENTRIES: &[Entry] = &[
         what: "limit: the same by splice(2)",
         rank: Rank::Limit,
         workloads: &[W1, W2, W3, W4],
+        has_channels: false,
         start: |plan| own::relay("relay-splice", plan),
-    },
-    Entry {
-        name: "relay-threads",
-        what: "limit: the same by threads",
-        rank: Rank::Limit,
-        workloads: &[W1, W2, W3, W4],
-        start: |plan| own::relay("relay-threads", plan),
     },
     Entry {
         name: "relay-pull",
         what: "limit: frames go to receivers that have credit, one thread",
         rank: Rank::Limit,
-        workloads: &[W1, W2, W3, W7],
+        workloads: &[W1, W2, W3, W5, W6, W7],
+        has_channels: false,
         start: |plan| own::relay("relay-pull", plan),
     },
 ];

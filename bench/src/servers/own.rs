@@ -18,7 +18,7 @@ pub fn relay(role: &str, plan: &Plan) -> anyhow::Result<Start> {
     let mut child = Child::start(command.args(["broker", role]).stdout(Stdio::piped()))?;
     let words = |line: &str| Some(line.split(' ').map(str::to_owned).collect());
     let addresses = Child::line(child.stdout()?, words)?;
-    Ok(Start::Running(Server { addresses, broker: Some(child.pid()), children: vec![child] }))
+    Ok(Start::Running(Server { addresses, broker: Some(child.pid()), children: vec![child], folder: None }))
 }
 
 /// Tieline's server: what `TIELINE_BINARY` names, or what lies beside this program.
@@ -76,5 +76,10 @@ fn serve(binary: PathBuf, plan: &Plan) -> anyhow::Result<Start> {
     let mut child = Child::start(&mut command)?;
     let address = |line: &str| line.split_once("tcp://").map(|(_, address)| address.trim().to_owned());
     let address = Child::line(child.stderr()?, address)?;
-    Ok(Start::Running(Server { addresses: vec![address], broker: Some(child.pid()), children: vec![child] }))
+    Ok(Start::Running(Server {
+        addresses: vec![address],
+        broker: Some(child.pid()),
+        children: vec![child],
+        folder: None,
+    }))
 }
