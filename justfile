@@ -13,7 +13,7 @@ demo *ARGS:
 
 # The long ones: 5,000 large requests over 64 and 64 clients, 5 GiB through a pipe. Minutes, and a release build.
 soak:
-    cargo test --workspace --release -- --ignored
+    cargo test --workspace --exclude tieline-bench --release -- --ignored
 
 # Real processes killed with -9, stopped and drained under load, every outcome verified; seconds of killing.
 kill-soak SECONDS="60":
@@ -73,6 +73,19 @@ fuzz-all SECONDS="60":
 fuzz-keep TARGET:
     scripts/fuzz keep {{TARGET}}
 
+# Tieline beside its peers and the machine's limits, all workloads; half an hour or more. bench/peers.sh gets the peers.
+bench *ARGS:
+    cargo run --release -p tieline-bench -- compare {{ARGS}}
+
+# The same in short, with few peers: a look, nothing to quote. As `just bench-quick --only W1,W2`.
+bench-quick *ARGS:
+    cargo run --release -p tieline-bench -- compare --quick --rounds 2 --peers tieline,nats,redis,relay-fixed,relay-pull {{ARGS}}
+
+# Lints and tests of the comparison with all its peers; scripts/test leaves their clients out.
+bench-check:
+    cargo clippy -p tieline-bench --all-targets -- -D warnings
+    cargo test -p tieline-bench
+
 # Rewrites what is printed from the code: the tables in docs/protocol.md, docs/limits.md, the golden vectors.
 bless:
     TIELINE_BLESS=1 cargo test -p tieline-protocol
@@ -84,4 +97,4 @@ advisories:
 
 # The documentation of all crates.
 doc:
-    cargo doc --workspace --no-deps --open
+    cargo doc --workspace --exclude tieline-bench --no-deps --open

@@ -37,7 +37,7 @@ enum Role {
         #[arg(long)]
         quick: bool,
 
-        /// Keep no core awake: without this, W1, W2, W4, W5 and W8 run beside one idle-class spinner a core
+        /// Keep no core awake: without this, all but W6 run beside one idle-class spinner a core
         #[arg(long)]
         no_spinners: bool,
 
@@ -48,7 +48,7 @@ enum Role {
     /// Be a broker, until the process is ended
     #[command(hide = true)]
     Broker { broker: Broker },
-    /// Be the load generator for one run, planned in JSON; prints its figures in JSON
+    /// Be the load generator for one run, planned in JSON; prints its figures, or why there are none, in JSON
     #[command(hide = true)]
     Load { plan: String },
     /// Keep a core awake
@@ -72,8 +72,9 @@ fn main() -> anyhow::Result<()> {
 fn generate(plan: &str) -> anyhow::Result<()> {
     let plan: Plan = serde_json::from_str(plan).context("no plan")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let figures = runtime.block_on(async { tokio::spawn(load::run(plan)).await })??;
-    println!("{}", serde_json::to_string(&figures)?);
+    let ran = runtime.block_on(async { tokio::spawn(load::run(plan)).await })?;
+    let told = ran.map_err(|error| format!("{error:#}"));
+    println!("{}", serde_json::to_string(&told)?);
     // Connections needn't be closed in good order: the process ends.
     runtime.shutdown_background();
     Ok(())

@@ -51,7 +51,7 @@ impl Workload {
         let one = Shape { senders: 1, receivers: 1, in_flight: 1, prefetch: 1, ..w2 };
         match self {
             Self::W1 => [Cores::Any, Cores::Apart].map(|cores| Shape { cores, ..one }).to_vec(),
-            Self::W8 => vec![Shape { cores: Cores::Apart, channels: 3, ..one }],
+            Self::W8 => [Cores::Any, Cores::Apart].map(|cores| Shape { cores, channels: 3, ..one }).to_vec(),
             Self::W2 => vec![w2],
             Self::W3 => vec![Shape { in_flight: 16, size: 64 * 1024, ..w2 }],
             Self::W4 => vec![Shape { senders: 1, receivers: 1, in_flight: 8, size: CHUNK, ..w2 }],

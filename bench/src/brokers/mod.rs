@@ -41,20 +41,21 @@ pub enum Broker {
 /// If it can't listen.
 pub fn run(broker: Broker) -> anyhow::Result<()> {
     match broker {
+        Broker::RelayFixed => between(|front, back| fixed::run(front, back, fixed::Copying::default())),
+        Broker::RelaySplice => between(|front, back| fixed::run(front, back, splice::Splicing)),
+        Broker::RelayPull => between(pull::run),
         #[cfg(feature = "peers")]
-        Broker::ZeroMqProxy => return zeromq::proxy(),
+        Broker::ZeroMqProxy => zeromq::proxy(),
         #[cfg(feature = "peers")]
-        Broker::ZeroMqLru => return zeromq::least_recently_used(),
-        _ => {}
+        Broker::ZeroMqLru => zeromq::least_recently_used(),
     }
+}
+
+fn between(relay: impl FnOnce(&TcpListener, &TcpListener) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let front = TcpListener::bind("127.0.0.1:0")?;
     let back = TcpListener::bind("127.0.0.1:0")?;
     tell(&[front.local_addr()?.to_string(), back.local_addr()?.to_string()]);
-    match broker {
-        Broker::RelayFixed => fixed::run(&front, &back, fixed::Copying::default()),
-        Broker::RelaySplice => fixed::run(&front, &back, splice::Splicing),
-        _ => pull::run(&front, &back),
-    }
+    relay(&front, &back)
 }
 
 /// Tells where it listens.

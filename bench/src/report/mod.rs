@@ -5,11 +5,13 @@
 //! | [`columns`] | which figures a workload's table has |
 //! | [`stats`] | medians, ranges, ratios within a round |
 //! | [`chart`], [`charts`] | drawings of them |
+//! | [`goals`] | what Tieline is to reach, and whether it does |
 //! | [`table`] | the table in Markdown, and where Tieline loses |
 
 pub mod chart;
 pub mod charts;
 pub mod columns;
+pub mod goals;
 pub mod stats;
 pub mod table;
 

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::columns::{self, Better, Column};
+use super::goals;
 use super::stats::{self, Spread};
 use crate::compare::{Options, Results, Run};
 use crate::plan::{Effort, Shape, Workload};
@@ -40,6 +41,10 @@ pub fn all(options: &Options, results: &Results) -> String {
         if let Some(why) = &run.failure {
             let _ = writeln!(text, "\nFailed: {} in {:?}, round {}: {why}.", run.peer, run.workload, run.round + 1);
         }
+    }
+    let goals = goals::table(options, results);
+    if !goals.is_empty() {
+        let _ = write!(text, "\n### What Tieline is to reach\n\n{goals}");
     }
     text.push_str("\n### Where Tieline loses\n\n");
     if losses.is_empty() {

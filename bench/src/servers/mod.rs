@@ -52,8 +52,8 @@ pub struct Entry {
     pub workloads: &'static [Workload],
     /// It can tell as many channels apart as W7 has.
     pub has_channels: bool,
-    /// Starts its broker.
-    pub start: fn(&Plan) -> anyhow::Result<Start>,
+    /// How its broker is started.
+    start: fn(&Plan) -> anyhow::Result<Start>,
 }
 
 /// What came of starting a broker.
@@ -174,6 +174,20 @@ pub const ENTRIES: &[Entry] = &[
         start: |plan| own::relay("relay-pull", plan),
     },
 ];
+
+impl Entry {
+    /// Starts its broker, if this build can speak with it.
+    ///
+    /// # Errors
+    /// If it doesn't come up.
+    pub fn start(&self, plan: &Plan) -> anyhow::Result<Start> {
+        let is_built_in = ["tieline", "relay", "gearman"].iter().any(|name| self.name.starts_with(name));
+        if is_built_in || cfg!(feature = "peers") {
+            return (self.start)(plan);
+        }
+        Ok(Start::Missing("this build has no client for it (feature peers)".to_owned()))
+    }
+}
 
 /// The peer with this name.
 pub fn entry(name: &str) -> Option<&'static Entry> {

@@ -70,9 +70,16 @@ pub fn build() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Channels that a connection may receive on unless the server is told otherwise.
+const RECEIVES: usize = 1024;
+
 fn serve(binary: PathBuf, plan: &Plan) -> anyhow::Result<Start> {
     let mut command = child::command(binary, plan.broker_core());
     command.args(["serve", "--listen", "127.0.0.1:0"]).stderr(Stdio::piped());
+    let receives = plan.channels_of(0).len();
+    if receives > RECEIVES {
+        command.args(["--receives", &receives.to_string()]);
+    }
     let mut child = Child::start(&mut command)?;
     let address = |line: &str| line.split_once("tcp://").map(|(_, address)| address.trim().to_owned());
     let address = Child::line(child.stderr()?, address)?;
