@@ -122,6 +122,16 @@ pub fn raise_descriptors() -> anyhow::Result<u64> {
     Ok(if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft })
 }
 
+/// What it is: cores, processor, kernel.
+pub fn description() -> String {
+    let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let processors = text("/proc/cpuinfo");
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model = model.trim_start_matches([' ', '\t', ':']);
+    let kernel = text("/proc/sys/kernel/osrelease");
+    format!("{} cores, {model}, Linux {}", cores(), kernel.trim())
+}
+
 /// How many cores there are to run on.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

@@ -15,6 +15,8 @@ pub mod goals;
 pub mod stats;
 pub mod table;
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
 use serde_json::json;
 
@@ -22,6 +24,7 @@ use crate::compare::{Options, Results};
 use crate::load::Figures;
 use crate::machine;
 use crate::plan::Workload;
+use crate::servers::others;
 
 /// Writes table, JSON and charts, and prints the table.
 ///
@@ -32,7 +35,8 @@ pub fn write(options: &Options, results: &Results) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("no folder {}", folder.display()))?;
     let markdown = table::all(options, results);
     let json = json!({
-        "cores": machine::cores(),
+        "machine": machine::description(),
+        "servers": others::versions().into_iter().collect::<BTreeMap<_, _>>(),
         "rounds": options.rounds,
         "effort": options.effort,
         "spinners": options.has_spinners,

@@ -7,8 +7,9 @@ use super::columns::{self, Better, Column};
 use super::goals;
 use super::stats::{self, Spread};
 use crate::compare::{Options, Results, Run};
+use crate::machine;
 use crate::plan::{Effort, Shape, Workload};
-use crate::servers::{ENTRIES, Entry, Rank};
+use crate::servers::{ENTRIES, Entry, Rank, others};
 
 /// What ratios are to.
 const OURS: &str = "tieline";
@@ -16,9 +17,14 @@ const OURS: &str = "tieline";
 /// All of it.
 pub fn all(options: &Options, results: &Results) -> String {
     let mut text = format!(
-        "Medians of {} rounds (least to most), and in brackets the median of the ratios to Tieline within a round.\n",
-        options.rounds
+        "Medians of {} rounds (least to most), and in brackets the median of the ratios to Tieline within a round.\n{}.\n",
+        options.rounds,
+        machine::description(),
     );
+    for (package, version) in others::versions() {
+        let _ = write!(text, "{package} {version}. ");
+    }
+    text.push('\n');
     let mut losses = Vec::new();
     for workload in Workload::ALL {
         let runs: Vec<_> = results.runs.iter().filter(|run| run.workload == workload).collect();
@@ -50,11 +56,16 @@ pub fn all(options: &Options, results: &Results) -> String {
     if losses.is_empty() {
         text.push_str("Nowhere, by the medians of what was run.\n");
     }
-    text.push_str(&losses.concat());
+    for (rank, words) in [(Rank::Peer, "To peers:"), (Rank::Limit, "To what the machine can do at all:")] {
+        let of_rank: String = losses.iter().filter(|(of, _)| *of == rank).map(|(_, loss)| loss.as_str()).collect();
+        if !of_rank.is_empty() {
+            let _ = write!(text, "{words}\n\n{of_rank}\n");
+        }
+    }
     text
 }
 
-fn of_shape(text: &mut String, losses: &mut Vec<String>, workload: Workload, shape: Shape, runs: &[&Run]) {
+fn of_shape(text: &mut String, losses: &mut Vec<(Rank, String)>, workload: Workload, shape: Shape, runs: &[&Run]) {
     let columns = columns::of(workload);
     let titles: Vec<_> = columns.iter().map(|column| column.title).collect();
     if workload.shapes(Effort::Quick).len() > 1 {
@@ -107,16 +118,52 @@ fn loss(
     column: &Column,
     theirs: &[&Run],
     ours: &[&Run],
-) -> Option<String> {
+) -> Option<(Rank, String)> {
     let ratio = ratio(column, theirs, ours)?;
     let is_lost = match column.better {
         Better::More => ratio > 1.0,
         Better::Less => ratio < 1.0,
         Better::Neither => false,
     };
-    let which = if entry.rank == Rank::Limit { "a limit" } else { "a peer" };
     let shape = if workload.shapes(Effort::Quick).len() > 1 { format!(" ({})", shape.name()) } else { String::new() };
-    is_lost.then(|| {
-        format!("- {workload:?}{shape}, {}: {} ({which}) has {ratio:.2} times Tieline's\n", column.title, entry.name)
-    })
+    let text = || format!("- {workload:?}{shape}, {}: {} has {ratio:.2} times Tieline's\n", column.title, entry.name);
+    is_lost.then(|| (entry.rank, text()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Figures;
+
+    fn run(peer: &str, round: usize, rate: f64, cpu: f64) -> Run {
+        let figures = Figures::from([("requests_per_s".to_owned(), rate), ("broker_cpu_us".to_owned(), cpu)]);
+        let shape = Workload::W2.shapes(Effort::Full)[0];
+        Run { workload: Workload::W2, shape, peer: peer.to_owned(), round, figures, failure: None }
+    }
+
+    fn options() -> Options {
+        let out = std::path::PathBuf::new();
+        Options { only: Vec::new(), peers: Vec::new(), rounds: 2, effort: Effort::Full, has_spinners: false, out }
+    }
+
+    #[test]
+    fn losses_are_named_by_whose_they_are_and_gains_are_not() {
+        let mut runs = vec![run("tieline", 0, 100.0, 5.0), run("tieline", 1, 50.0, 5.0)];
+        runs.extend([run("nats", 0, 80.0, 4.0), run("nats", 1, 40.0, 4.0)]);
+        runs.extend([run("relay-pull", 0, 200.0, 6.0), run("relay-pull", 1, 100.0, 6.0)]);
+        let text = all(&options(), &Results { runs, ..Results::default() });
+        assert!(text.contains("| nats | 60 (40 to 80) [0.80] | 4.0 (4.0 to 4.0) [0.80] |"), "{text}");
+        let (peers, limits) = text.split_once("To what the machine can do at all:").expect("both");
+        assert!(peers.contains("- W2, broker CPU µs a request: nats has 0.80 times Tieline's"), "{text}");
+        assert!(!peers.contains("requests/s: nats") && !peers.contains("relay-pull has"), "{text}");
+        assert!(limits.contains("- W2, requests/s: relay-pull has 2.00 times Tieline's"), "{text}");
+    }
+
+    #[test]
+    fn what_failed_is_said_and_has_no_row() {
+        let failed = Run { figures: Figures::new(), failure: Some("it broke".to_owned()), ..run("redis", 0, 0.0, 0.0) };
+        let text = all(&options(), &Results { runs: vec![run("tieline", 0, 1.0, 1.0), failed], ..Results::default() });
+        assert!(text.contains("Failed: redis in W2, round 1: it broke."), "{text}");
+        assert!(!text.contains("| redis |") && text.contains("Nowhere"), "{text}");
+    }
 }

@@ -10,6 +10,17 @@ use super::child::{self, Child, free_port};
 use super::{Server, Start};
 use crate::plan::Plan;
 
+/// The versions of the peers' servers, of those that are installed as packages; the clients' are in `Cargo.lock`.
+pub fn versions() -> Vec<(String, String)> {
+    let version = |package: &str| {
+        let mut query = std::process::Command::new("dpkg-query");
+        query.args(["--show", "--showformat", "${Version}", package]).stderr(Stdio::null());
+        let version = String::from_utf8(query.output().ok()?.stdout).ok()?;
+        (!version.is_empty()).then(|| (package.to_owned(), version))
+    };
+    ["nats-server", "redis-server", "rabbitmq-server", "gearman-job-server"].into_iter().filter_map(version).collect()
+}
+
 /// What a missing program is told with.
 fn missing(program: &str) -> Start {
     Start::Missing(format!("{program} isn't installed: bench/peers.sh gets it"))
