@@ -1,8 +1,7 @@
 //! ZeroMQ, by the crate zmq: DEALER sockets at both ends, each owned by a task that waits for its descriptor.
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
-use std::sync::LazyLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -22,7 +21,22 @@ pub struct ZeroMq;
 /// What a receiver says to a least-recently-used broker when it comes.
 pub const READY: &[u8] = b"ready";
 
-static CONTEXT: LazyLock<zmq::Context> = LazyLock::new(zmq::Context::new);
+/// Contexts, and how many sockets the last has; one has room for 1,023 of them.
+static CONTEXTS: Mutex<(Vec<zmq::Context>, usize)> = Mutex::new((Vec::new(), 0));
+
+/// Sockets that share a context, and with it a thread that does their input and output.
+const SHARED: usize = 1000;
+
+fn socket() -> zmq::Result<Socket> {
+    let mut contexts = CONTEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let (all, sockets) = &mut *contexts;
+    if all.is_empty() || *sockets == SHARED {
+        all.push(zmq::Context::new());
+        *sockets = 0;
+    }
+    *sockets += 1;
+    all[all.len() - 1].socket(zmq::DEALER)
+}
 
 /// A socket's descriptor; the socket owns it.
 #[derive(Debug)]
@@ -52,7 +66,7 @@ impl AsRef<[u8]> for Owned {
 impl Dealer {
     #[expect(deprecated, reason = "the socket has only a number to give; it outlives this, see the fields' order")]
     fn connect(address: Option<&String>) -> anyhow::Result<Self> {
-        let socket = CONTEXT.socket(zmq::DEALER)?;
+        let socket = socket()?;
         // It waits as long as it must rather than drop anything.
         socket.set_sndhwm(0)?;
         socket.set_rcvhwm(0)?;
