@@ -22,7 +22,7 @@ pub struct Server {
     pub addresses: Vec<String>,
     /// The process whose CPU time and memory count.
     pub broker: Option<u32>,
-    /// All that was started for it; the last is ended first.
+    /// All that was started for it; the first is ended first.
     pub children: Vec<Child>,
     /// Where it keeps what it keeps; removed with it.
     pub folder: Option<tempfile::TempDir>,

@@ -120,6 +120,8 @@ pub fn rabbitmq(plan: &Plan) -> anyhow::Result<Start> {
         .env("RABBITMQ_MNESIA_BASE", folder.path().join("mnesia"))
         .env("RABBITMQ_LOG_BASE", folder.path().join("log"))
         .env("RABBITMQ_LOGS", folder.path().join("log/server.log"))
+        // The one above is its name service; it is to start none that would outlive it.
+        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-start_epmd false")
         .env("RABBITMQ_PID_FILE", folder.path().join("pid"))
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -128,7 +130,7 @@ pub fn rabbitmq(plan: &Plan) -> anyhow::Result<Start> {
     // It listens a moment before it serves.
     std::thread::sleep(Duration::from_secs(1));
     let broker = machine_of(server.pid());
-    Ok(running(port, broker, vec![epmd, server], Some(folder)))
+    Ok(running(port, broker, vec![server, epmd], Some(folder)))
 }
 
 /// The Erlang machine: the process itself, or the child that its script started.
