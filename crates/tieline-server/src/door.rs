@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tieline_protocol::{Code, Time, Violation};
+use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -11,6 +12,7 @@ use crate::connection;
 use crate::hub::Hub;
 use crate::listener::{Accepted, Listener, pause_after};
 use crate::peer::Peer;
+use crate::socket::Plain;
 use crate::stop::Stop;
 use crate::tls::{Encrypted, Failed, TlsConfig, shake};
 
@@ -60,10 +62,18 @@ impl Door {
             return;
         };
         match accepted {
-            Accepted::Tcp(stream) => self.tracker.spawn(connection::serve(stream, hub, peer, since)),
-            Accepted::Unix(stream) => self.tracker.spawn(connection::serve(stream, hub, peer, since)),
-            Accepted::Tls(stream, config) => self.tracker.spawn(self.clone().serve_tls(stream, config, peer, since)),
-        };
+            Accepted::Tcp(stream) => self.serve(Plain::from(stream), peer, since),
+            Accepted::Unix(stream) => self.serve(Plain::from(stream), peer, since),
+            Accepted::Tls(stream, config) => {
+                self.tracker.spawn(self.clone().serve_tls(stream, config, peer, since));
+            }
+        }
+    }
+
+    /// Serves a socket that others may write to as well.
+    fn serve<R: AsyncRead + Unpin + Send + 'static>(&self, socket: Plain<R>, peer: Arc<Peer>, since: Time) {
+        peer.share(socket.writer());
+        self.tracker.spawn(connection::serve(socket, Arc::clone(&self.hub), peer, since));
     }
 
     /// Shakes hands and serves. The time for hello runs since the connection was accepted.

@@ -17,7 +17,7 @@ use crate::access::{Access, Source};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::LINGERING_MAX;
-use crate::peer::{Peer, PeerPort};
+use crate::peer::{Peer, PeerPort, Progress};
 
 /// See the module.
 #[derive(Debug)]
@@ -145,6 +145,14 @@ impl Hub {
         drop(core);
         shard.arm(due);
         result
+    }
+
+    /// A connection has written a claim: memory comes free, and bodies that wait for memory may move on.
+    pub(crate) fn progressed(&self, progress: Progress, touched: &mut Touched) {
+        for lane in progress {
+            self.step(self.shard_of(lane.0.channel), touched, |core| core.progressed(&[lane]));
+        }
+        self.feed_hungry();
     }
 
     /// Tries again for all that wait for memory, if some came free.

@@ -22,7 +22,8 @@
 //! | `tls` | certificates, which can be replaced while it serves, and the handshake |
 //! | `connection` | one task a connection: reads, judges, writes, watches the clock |
 //! | `hub` | what connections share: the routing cores behind their locks, the budget, the timers |
-//! | `peer` | a connection as others see it: an outbox, and a writer to wake |
+//! | `peer` | a connection as others see it: an outbox, a socket to write to, a writer to wake |
+//! | `socket` | a plain socket that others than its connection's task may write to |
 //! | `access` | who may connect, and what they may do |
 //! | `config`, `control` | settings, and changing them while the server runs |
 //! | `limits`, `fixed`, `worst` | the table of limits; what can't be set; what all adds up to |
@@ -43,6 +44,7 @@ mod limits;
 mod listener;
 mod peer;
 mod server;
+mod socket;
 mod stop;
 mod tls;
 mod worst;

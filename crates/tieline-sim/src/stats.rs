@@ -64,6 +64,7 @@ seen! {
     PartialWrite "a socket took a part of what was to be written";
     SplitHeader "a read ended within a header";
     Raced "a writer claimed in the midst of a core's step";
+    WroteForAnother "a connection wrote to another's socket, whose task rested on";
     ServerSawSilence "the server gave up a silent client";
     ClientSawSilence "a client gave up a silent server";
     ServerSawStall "the server gave up a client that read nothing";

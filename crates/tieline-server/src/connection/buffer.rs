@@ -40,12 +40,12 @@ pub(super) fn put_away(buffer: &mut BytesMut) {
 }
 
 /// The thread's spare batch, to claim frames into; it is empty.
-pub(super) fn take_batch() -> Batch {
+pub(crate) fn take_batch() -> Batch {
     SPARE_BATCH.take()
 }
 
 /// Gives the memory of an empty batch back to the thread.
-pub(super) fn put_batch_away(batch: Batch) {
+pub(crate) fn put_batch_away(batch: Batch) {
     debug_assert!(batch.is_empty(), "what was claimed must be written");
     SPARE_BATCH.set(batch);
 }

@@ -12,11 +12,13 @@ use super::{Connection, Over};
 use crate::peer::PeerPort;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Takes in whole frames of the buffer, at most so many, then wakes those whom they concern, each once. How many they
-    /// were.
+    /// Takes in whole frames of the buffer, at most so many. How many they were. What they brought for one other connection is
+    /// written at once; what they brought for several, when the task comes to its turn again.
     pub(super) fn take_in(&mut self, now: Time, most: usize) -> Result<usize, Over> {
         let outcome = self.take_in_frames(now, most);
-        self.wake_touched();
+        if !self.has_gathered() {
+            self.serve_touched(now);
+        }
         self.liveness.frame(now, self.decoder.is_within_frame(&self.buffer));
         let frames = outcome?;
         let strikes = self.peer.account.take_strikes();
@@ -83,6 +85,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             step(core)
         })
+    }
+
+    /// Whether the last steps brought news for several others. Those wait until the tasks that are ready now have added
+    /// theirs: the more frames leave in one write, the less each costs.
+    pub(super) fn has_gathered(&self) -> bool {
+        self.touched.iter().filter(|port| !Arc::ptr_eq(&port.0, &self.peer)).nth(1).is_some()
+    }
+
+    /// Has those write whom the last steps brought news; this connection looks by itself. What they write here may bring
+    /// news in turn, and those are left to the tasks.
+    pub(super) fn serve_touched(&mut self, now: Time) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for port in touched.drain(..) {
+            if Arc::ptr_eq(&port.0, &self.peer) {
+                port.0.unmark();
+            } else if let Some(progress) = port.0.write_news(now) {
+                self.hub.progressed(progress, &mut self.touched);
+            }
+        }
+        self.wake_touched();
+        self.touched = touched;
     }
 
     /// Wakes whom the last steps brought news; this connection looks by itself.

@@ -13,7 +13,7 @@ mod throttle;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use buffer::READ;
+pub(crate) use buffer::{READ, put_batch_away, take_batch};
 pub use farewell::LINGERING_MAX;
 pub(crate) use farewell::{close, turn_away};
 
@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use bytes::{BufMut, Bytes, BytesMut};
 use tieline_broker::FloodMeter;
 use tieline_protocol::liveness::{Liveness, Pulse};
-use tieline_protocol::outbox::{Batch, Pace};
+use tieline_protocol::outbox::Batch;
 use tieline_protocol::session::ServerSession;
 use tieline_protocol::{ClientId, Code, Decoder, Frame, Kind, Role, Time, Violation};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -47,7 +47,7 @@ const TURN: usize = 128 * 1024;
 const FRAME_COST: usize = 1024;
 
 /// Slices in one vectored write: a turn's worth of small frames is copied into one, so few are needed.
-const SLICES: usize = 16;
+pub(crate) const SLICES: usize = 16;
 
 /// Why a connection is over.
 #[derive(Debug)]
@@ -98,6 +98,7 @@ pub(crate) fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let over = std::future::poll_fn(|cx| connection.poll(cx)).await;
         let client = connection.session.client();
         tracing::debug!(connection = connection.peer.key.0, %client, %over, "connection over");
+        std::future::poll_fn(|cx| connection.peer.poll_take_over(&mut connection.batch, cx)).await;
         if matches!(over, Over::Refused(_) | Over::Stopped) {
             connection.peer.claim_greeting(&mut connection.batch);
         }
@@ -119,7 +120,6 @@ struct Connection<S> {
     batch: Batch,
     /// The length of the batch when it was claimed.
     claimed: usize,
-    pace: Pace,
     /// What was written may wait in TLS for the socket.
     unflushed: bool,
     liveness: Liveness,
@@ -158,7 +158,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             has_more: false,
             batch: Batch::new(),
             claimed: 0,
-            pace: Pace::default(),
             unflushed: false,
             liveness,
             flood: FloodMeter::new(config.flood),
@@ -220,17 +219,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes and reads until neither goes on, or the turn is over. What was read may have brought something to write.
     fn poll_both(&mut self, now: Time, cx: &mut Context<'_>) -> Result<(), Over> {
+        if !self.touched.is_empty() {
+            // What the turn before has gathered.
+            self.serve_touched(now);
+        }
+        let is_over = self.poll_turn(now, cx)?;
+        if is_over || self.has_gathered() {
+            // Behind all that are ready now.
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
+    }
+
+    /// One turn; whether it ended before all was read.
+    fn poll_turn(&mut self, now: Time, cx: &mut Context<'_>) -> Result<bool, Over> {
         let lost = |error: io::Error| Over::Lost(error.kind());
         let mut left = TURN;
         loop {
             let _ = self.poll_write(now, cx).map_err(lost)?;
             if left == 0 {
-                cx.waker().wake_by_ref();
-                return Ok(());
+                return Ok(true);
             }
             if !self.has_more {
                 match self.poll_read(now, cx).map_err(lost)? {
-                    Poll::Pending => return Ok(()),
+                    Poll::Pending => return Ok(false),
                     Poll::Ready(0) => return Err(Over::Lost(io::ErrorKind::UnexpectedEof)),
                     Poll::Ready(read) => {
                         self.meter(now, read);
@@ -268,19 +280,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_write(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.batch.is_empty() {
-                self.batch = buffer::take_batch();
-                self.peer.claim(self.pace.limit(), &mut self.batch, cx);
+                self.batch = take_batch();
+                let since = self.peer.claim(now, &mut self.batch, cx);
                 self.claimed = self.batch.len();
                 if self.batch.is_empty() {
-                    buffer::put_batch_away(std::mem::take(&mut self.batch));
+                    put_batch_away(std::mem::take(&mut self.batch));
                     return self.poll_flush(now, cx);
                 }
-                self.liveness.queued(now);
+                self.liveness.queued(since);
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = self.batch.fill(&mut slices);
             let Poll::Ready(written) = Pin::new(&mut self.io).poll_write_vectored(cx, &slices[..filled])? else {
-                self.pace.full();
+                self.peer.full();
                 return Poll::Pending;
             };
             if written == 0 {
@@ -290,8 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.unflushed = true;
             self.liveness.wrote(now, !self.batch.is_empty());
             if self.batch.is_empty() {
-                self.pace.took(self.claimed);
-                buffer::put_batch_away(std::mem::take(&mut self.batch));
+                put_batch_away(std::mem::take(&mut self.batch));
                 self.written();
             }
         }
@@ -314,15 +325,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// A batch is written: memory comes free, and bodies that wait for memory may move on.
     fn written(&mut self) {
-        let progress = self.peer.with(|o| {
-            o.written();
-            o.take_progress()
-        });
-        for lane in progress {
-            let shard = self.hub.shard_of(lane.0.channel);
-            self.hub.step(shard, &mut self.touched, |core| core.progressed(&[lane]));
-        }
-        self.hub.feed_hungry();
+        let progress = self.peer.wrote(self.claimed);
+        self.hub.progressed(progress, &mut self.touched);
         self.wake_touched();
     }
 
@@ -367,7 +371,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && self.peer.account.is_quiet()
             && !self.has_more
             && self.batch.is_empty()
-            && self.peer.with(|o| o.is_empty())
+            && self.peer.is_all_written()
     }
 
     /// Tells the cores that the connection is gone, and gives everything back.

@@ -94,8 +94,9 @@ impl Connection {
     }
 
     fn poll_task(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<(), Over> {
-        if self.peer.has_raced.take() {
-            self.liveness.queued(sim.now);
+        let left = self.peer.left.take();
+        if self.peer.has_raced.take() || left.is_some() {
+            self.liveness.queued(left.unwrap_or(sim.now));
         }
         self.poll_both(hub, sim)?;
         if self.is_finished() {
@@ -121,16 +122,28 @@ impl Connection {
 
     /// Writes and reads until neither goes on, or the turn is over.
     fn poll_both(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<(), Over> {
+        if !self.touched.is_empty() {
+            // What the turn before has gathered.
+            self.serve_touched(hub, sim);
+        }
+        let is_over = self.poll_turn(hub, sim)?;
+        if is_over || self.has_gathered() {
+            sim.wake(self.link, End::Server);
+        }
+        Ok(())
+    }
+
+    /// One turn; whether it ended before all was read.
+    fn poll_turn(&mut self, hub: &mut Hub, sim: &mut Sim) -> Result<bool, Over> {
         let mut left = TURN;
         loop {
             self.poll_write(hub, sim)?;
             if left == 0 {
-                sim.wake(self.link, End::Server);
-                return Ok(());
+                return Ok(true);
             }
             if !self.has_more {
                 match self.read(sim) {
-                    Moved::Pending => return Ok(()),
+                    Moved::Pending => return Ok(false),
                     Moved::Broken | Moved::Bytes(0) => return Err(Over::Lost),
                     Moved::Bytes(read) => left = left.saturating_sub(read),
                 }
@@ -182,15 +195,8 @@ impl Connection {
 
     /// A batch is written: memory comes free, and bodies that wait for memory may move on.
     fn written(&mut self, hub: &mut Hub, sim: &mut Sim) {
-        let progress = self.peer.with(|o| {
-            o.written();
-            o.take_progress()
-        });
-        for lane in progress {
-            let shard = hub.shard_of(lane.0.channel);
-            hub.step(shard, &mut self.touched, sim, |core| core.progressed(&[lane]));
-        }
-        hub.feed_hungry(sim);
+        let progress = self.peer.wrote();
+        hub.progressed(progress, &mut self.touched, sim);
         self.wake_touched(sim);
     }
 

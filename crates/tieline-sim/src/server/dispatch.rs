@@ -23,7 +23,9 @@ impl Connection {
     /// were.
     pub(super) fn take_in(&mut self, most: usize, hub: &mut Hub, sim: &mut Sim) -> Result<usize, Over> {
         let outcome = self.take_in_frames(most, hub, sim);
-        self.wake_touched(sim);
+        if !self.has_gathered() {
+            self.serve_touched(hub, sim);
+        }
         if (1..64).contains(&self.buffer.len()) {
             sim.stats.see(Seen::SplitHeader);
         }
@@ -121,6 +123,24 @@ impl Connection {
             }
             step(core)
         })
+    }
+
+    /// Whether the last steps brought news for several others; those wait for the next turn.
+    pub(super) fn has_gathered(&self) -> bool {
+        self.touched.iter().filter(|port| !Rc::ptr_eq(&port.0, &self.peer)).nth(1).is_some()
+    }
+
+    /// Has those write whom the last steps brought news; this connection looks by itself. What they write here may bring
+    /// news in turn, and those are left to the tasks.
+    pub(super) fn serve_touched(&mut self, hub: &mut Hub, sim: &mut Sim) {
+        for port in std::mem::take(&mut self.touched) {
+            if Rc::ptr_eq(&port.0, &self.peer) {
+                port.0.unmark();
+            } else if let Some(progress) = port.0.write_news(sim) {
+                hub.progressed(progress, &mut self.touched, sim);
+            }
+        }
+        self.wake_touched(sim);
     }
 
     /// Wakes whom the last steps brought news; this connection looks by itself.

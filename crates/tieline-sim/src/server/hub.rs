@@ -9,7 +9,7 @@ use tieline_broker::{ADMISSION, Account, Body, Budget, ConnKey, Core, CoreConfig
 use tieline_protocol::limits::INITIAL_WINDOW;
 use tieline_protocol::{ChannelId, ClientId, Time};
 
-use super::peer::{Peer, PeerPort, Race};
+use super::peer::{Peer, PeerPort, Progress, Race};
 use crate::link::{End, LinkId};
 use crate::plan::ServerPlan;
 use crate::sim::{Event, Sim};
@@ -128,6 +128,14 @@ impl Hub {
         }
         self.check_step(index, sim);
         result
+    }
+
+    /// A connection has written a claim: memory comes free, and bodies that wait for memory may move on.
+    pub(super) fn progressed(&mut self, progress: Progress, touched: &mut Touched, sim: &mut Sim) {
+        for lane in progress {
+            self.step(self.shard_of(lane.0.channel), touched, sim, |core| core.progressed(&[lane]));
+        }
+        self.feed_hungry(sim);
     }
 
     /// Tries again for all that wait for memory, if some came free.

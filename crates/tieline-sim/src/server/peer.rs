@@ -7,11 +7,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tieline_broker::{Account, ConnKey, Port, Reservation};
-use tieline_protocol::outbox::{Batch, Outbox};
-use tieline_protocol::{Frame, Kind};
+use tieline_protocol::outbox::{Batch, Outbox, Way};
+use tieline_protocol::{ExchangeId, Frame, Kind, Time};
 
-use crate::link::LinkId;
+use crate::link::{End, LinkId, Moved};
 use crate::rng::Rng;
+use crate::sim::Sim;
+use crate::stats::Seen;
+
+/// Lanes that have written something and wait for memory.
+pub(super) type Progress = Vec<(ExchangeId, Way)>;
 
 /// Writers that claim in the midst of steps; shared by all connections of a server.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub(crate) struct Peer {
     pub(super) is_running: Cell<bool>,
     /// A racing writer has claimed, and the task doesn't know yet.
     pub(super) has_raced: Cell<bool>,
+    /// Since when something waits that another connection claimed, and the task doesn't know yet.
+    pub(super) left: Cell<Option<Time>>,
     /// The cores are being told that it is gone.
     pub(super) is_leaving: Cell<bool>,
     /// The task is woken when something comes.
@@ -83,6 +90,7 @@ impl Peer {
             batch: RefCell::new(Batch::new()),
             is_running: Cell::new(false),
             has_raced: Cell::new(false),
+            left: Cell::new(None),
             is_leaving: Cell::new(false),
             waits: Cell::new(false),
             news: Cell::new(false),
@@ -104,6 +112,49 @@ impl Peer {
         self.waits.replace(false)
     }
 
+    /// Takes the mark off, and has what is new written: here, if the task waits for it, else by the task. What has to be
+    /// told to the cores, if anything was written to the end.
+    pub(super) fn write_news(&self, sim: &mut Sim) -> Option<Progress> {
+        if !self.wake() {
+            return None;
+        }
+        // One that ends has its task look each time: what was written may have been the last.
+        if self.is_ended() {
+            sim.wake(self.link, End::Server);
+            return None;
+        }
+        self.claim();
+        let mut batch = self.batch.borrow_mut();
+        if batch.is_empty() {
+            return None;
+        }
+        let mut moved = Moved::Bytes(0);
+        while !batch.is_empty() && matches!(moved, Moved::Bytes(_)) {
+            moved = sim.write(self.link, End::Server, &mut batch);
+        }
+        let progress = batch.is_empty().then(|| self.wrote());
+        match moved {
+            // What is wrong with the link, the task finds out.
+            Moved::Broken => sim.wake(self.link, End::Server),
+            // It is woken when there is room.
+            Moved::Pending => self.left.set(Some(sim.now)),
+            Moved::Bytes(_) if self.with(|o| o.is_empty()) => {
+                self.waits.set(true);
+                sim.stats.see(Seen::WroteForAnother);
+            }
+            Moved::Bytes(_) => sim.wake(self.link, End::Server),
+        }
+        progress
+    }
+
+    /// All that was claimed is written.
+    pub(super) fn wrote(&self) -> Progress {
+        self.with(|o| {
+            o.written();
+            o.take_progress()
+        })
+    }
+
     /// Takes the mark off without waking: for the connection's own task, which looks by itself.
     pub(super) fn unmark(&self) {
         self.news.set(false);
@@ -117,11 +168,8 @@ impl Peer {
     pub(super) fn claim(&self) {
         let mut batch = self.batch.borrow_mut();
         self.outbox.borrow_mut().claim(&mut batch);
-        if batch.is_empty() {
-            self.waits.set(true);
-        } else {
-            self.has_spoken.set(true);
-        }
+        self.waits.set(batch.is_empty());
+        self.has_spoken.set(self.has_spoken.get() || !batch.is_empty());
     }
 
     /// Claims the answer to the hello, if it hasn't left: behind a hello that was taken, work may have been started, and

@@ -1,15 +1,23 @@
-//! A connection as the rest of the server sees it: an outbox to put frames into, and a writer to wake.
+//! A connection as the rest of the server sees it: an outbox to put frames into, a socket to write them to if its task
+//! rests, and a writer to wake.
+
+mod lent;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use tieline_broker::{Account, ConnKey, Port, Reservation};
-use tieline_protocol::outbox::{Batch, Outbox};
-use tieline_protocol::{Frame, Kind};
+use tieline_protocol::outbox::{Batch, Outbox, Pace};
+use tieline_protocol::{Frame, Kind, Time};
 
 use crate::access::Source;
+use crate::socket::Writer;
+use lent::Left;
+pub(crate) use lent::Progress;
 
 /// See the module. Its lock is held for one short step, never across a wait, and no other lock is taken under it.
 #[derive(Debug)]
@@ -28,14 +36,30 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 struct State {
     outbox: Outbox<Reservation>,
-    /// The client's hello was answered.
-    is_greeted: bool,
-    /// Something was claimed: the answer to the hello, for that comes first.
-    has_spoken: bool,
-    /// Of the connection's task, if it waits for something to write.
-    waker: Option<Waker>,
-    /// Of the connection's task, whatever it waits for.
+    greeting: Greeting,
+    /// How much is claimed at once.
+    pace: Pace,
+    /// The connection's task has nothing to write, and is woken when there is something.
+    rests: bool,
+    /// Where others may write to, while the task waits.
+    socket: Weak<Writer>,
+    /// Somebody other than the task has claimed, and writes.
+    is_lent: bool,
+    /// What they claimed and the socket didn't take.
+    left: Option<Box<Left>>,
+    /// Wakes the connection's task, whatever it waits for.
     task: Option<Waker>,
+}
+
+/// The answer to the client's hello, before which nothing may be said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Greeting {
+    /// There is none yet.
+    Awaited,
+    /// It is in the outbox.
+    Waits,
+    /// It was claimed.
+    Left,
 }
 
 /// The port that the core puts frames into.
@@ -60,9 +84,12 @@ impl Peer {
             source,
             state: Mutex::new(State {
                 outbox: Outbox::new(),
-                is_greeted: false,
-                has_spoken: false,
-                waker: None,
+                greeting: Greeting::Awaited,
+                pace: Pace::default(),
+                rests: false,
+                socket: Weak::new(),
+                is_lent: false,
+                left: None,
                 task: None,
             }),
             news: AtomicBool::new(false),
@@ -78,18 +105,14 @@ impl Peer {
     /// Takes the mark off and wakes the writer.
     pub(crate) fn wake(&self) {
         self.news.store(false, Ordering::Release);
-        let waker = self.lock().waker.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let task = self.lock().stir();
+        wake(task);
     }
 
     /// Wakes the connection's task, also if its socket takes nothing.
     pub(crate) fn rouse(&self) {
         let task = self.lock().task.clone();
-        if let Some(task) = task {
-            task.wake();
-        }
+        wake(task);
     }
 
     /// Takes the mark off without waking: for the connection's own task, which looks by itself.
@@ -97,17 +120,36 @@ impl Peer {
         self.news.store(false, Ordering::Release);
     }
 
-    /// Claims what is to be written next, about `limit` bytes of it; if that is nothing, the task is woken when something comes.
-    pub(crate) fn claim(&self, limit: usize, batch: &mut Batch, cx: &Context<'_>) {
+    /// Claims what is to be written next, for the connection's task; since when it waits. If that is nothing, or somebody
+    /// else writes, the task is woken when there is something.
+    pub(crate) fn claim(&self, now: Time, batch: &mut Batch, cx: &Context<'_>) -> Time {
         let mut state = self.lock();
-        state.outbox.claim_up_to(limit, batch);
-        state.has_spoken |= !batch.is_empty();
-        if !state.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
-            state.task = Some(cx.waker().clone());
+        let mut since = now;
+        if let Some(left) = state.left.take() {
+            *batch = left.batch;
+            since = left.since;
+        } else if !state.is_lent {
+            state.claim(batch);
         }
-        if batch.is_empty() && !state.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            state.waker = Some(cx.waker().clone());
-        }
+        state.set_task(cx);
+        state.rests = batch.is_empty();
+        since
+    }
+
+    /// The socket took all of the task's claim of so many bytes.
+    pub(crate) fn wrote(&self, claimed: usize) -> Progress {
+        self.lock().wrote(claimed)
+    }
+
+    /// The socket takes no more.
+    pub(crate) fn full(&self) {
+        self.lock().pace.full();
+    }
+
+    /// Whether nothing is to be written, and nobody else writes.
+    pub(crate) fn is_all_written(&self) -> bool {
+        let state = self.lock();
+        state.outbox.is_empty() && !state.is_lent && state.left.is_none()
     }
 
     /// Answers the client's hello, and writes no longer payloads than it takes. Whether it could: somebody who greets
@@ -118,7 +160,7 @@ impl Peer {
         if self.is_ended() {
             return false;
         }
-        state.is_greeted = true;
+        state.greeting = Greeting::Waits;
         state.outbox.set_payload_max(payload);
         state.outbox.first(answer);
         true
@@ -128,7 +170,7 @@ impl Peer {
     /// and an error as the first frame would deny that.
     pub(crate) fn claim_greeting(&self, batch: &mut Batch) {
         let mut state = self.lock();
-        if state.is_greeted && !state.has_spoken {
+        if state.greeting == Greeting::Waits {
             state.outbox.claim(batch);
         }
     }
@@ -137,7 +179,7 @@ impl Peer {
     /// is only noted.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
-        if !self.ended.swap(true, Ordering::AcqRel) && state.is_greeted {
+        if !self.ended.swap(true, Ordering::AcqRel) && state.greeting != Greeting::Awaited {
             state.outbox.ordered(Frame::new(Kind::EndConnection, Kind::EndConnection.header(), Bytes::new()));
         }
     }
@@ -157,5 +199,26 @@ impl Peer {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic in a step would leave the outbox of one connection behind; the others must go on.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn set_task(&mut self, cx: &Context<'_>) {
+        if !self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+            self.task = Some(cx.waker().clone());
+        }
+    }
+
+    /// The task rests no more: it is to be woken, if it did.
+    #[must_use]
+    fn stir(&mut self) -> Option<Waker> {
+        std::mem::take(&mut self.rests).then(|| self.task.clone()).flatten()
+    }
+}
+
+/// With no lock held: what is woken may run at once.
+fn wake(task: Option<Waker>) {
+    if let Some(task) = task {
+        task.wake();
     }
 }
