@@ -14,7 +14,7 @@ use crate::budget::{Account, Budget, Reservation};
 use crate::channel::{Channel, Receive};
 use crate::config::CoreConfig;
 use crate::exchange::{Exchange, Slot, Stage};
-use crate::keyed::{ConnMap, KeyedMap, Seed};
+use crate::keyed::{ConnMap, KeyedMap, keyed};
 use crate::port::{ConnKey, Port};
 use crate::turns::Turns;
 
@@ -88,14 +88,14 @@ pub struct Counts {
 impl<P: Port> Core<P> {
     /// A core without connections.
     pub fn new(config: CoreConfig, budget: Arc<Budget>) -> Self {
-        let seed = Seed(config.seed.0, config.seed.1);
+        let hasher = keyed(config.seed);
         Self {
             config,
             budget,
             conns: ConnMap::default(),
-            channels: KeyedMap::with_hasher(seed),
+            channels: KeyedMap::with_hasher(hasher.clone()),
             exchanges: Arena::default(),
-            index: KeyedMap::with_hasher(seed),
+            index: KeyedMap::with_hasher(hasher),
             timers: BTreeSet::new(),
             hungry: Turns::default(),
             touched: Vec::new(),

@@ -4,25 +4,19 @@
 #![allow(clippy::disallowed_types)]
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
-use siphasher::sip::SipHasher13;
+use ahash::RandomState;
 
 use crate::port::ConnKey;
 
 /// A hash map keyed by ids that come from outside.
-pub(crate) type KeyedMap<K, V> = HashMap<K, V, Seed>;
+pub(crate) type KeyedMap<K, V> = HashMap<K, V, RandomState>;
 
-/// The secret of a map's hasher.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seed(pub(crate) u64, pub(crate) u64);
-
-impl BuildHasher for Seed {
-    type Hasher = SipHasher13;
-
-    fn build_hasher(&self) -> SipHasher13 {
-        SipHasher13::new_with_keys(self.0, self.1)
-    }
+/// The hasher of such maps, with a secret that the driver draws: without it nobody can pick ids that collide. Small keys are
+/// hashed several times for every request, so it is one that is made for them.
+pub(crate) fn keyed((one, other): (u64, u64)) -> RandomState {
+    RandomState::with_seeds(one, other, one.rotate_left(32), other.rotate_left(32))
 }
 
 /// A hash map keyed by connections. The server numbers those itself and no peer can pick one, so a multiplication spreads
@@ -54,6 +48,9 @@ impl Hasher for Spread {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::hash::BuildHasher;
+
+    use tieline_protocol::ChannelId;
 
     use super::*;
 
@@ -64,5 +61,16 @@ mod tests {
         // A map takes its place from the lowest bits and its tag from the highest. Thrown at random, they would hit 63 %.
         assert!(of_4096(|hash| hash & 4095) > 2400);
         assert!(of_4096(|hash| hash >> 52) > 2400);
+    }
+
+    #[test]
+    fn the_same_secret_hashes_alike_and_another_doesnt() {
+        let ids: Vec<_> = (1..=4096).map(ChannelId::from_u128).collect();
+        let hashes = |secret| ids.iter().map(|id| keyed(secret).hash_one(id)).collect::<Vec<_>>();
+        let first = hashes((1, 2));
+        assert_eq!(first, hashes((1, 2)));
+        let alike = |other: Vec<u64>| first.iter().zip(other).filter(|(one, other)| **one == *other).count();
+        assert_eq!((alike(hashes((1, 3))), alike(hashes((2, 2)))), (0, 0));
+        assert!(first.iter().map(|hash| hash & 4095).collect::<BTreeSet<_>>().len() > 2400);
     }
 }
