@@ -64,8 +64,9 @@ impl<P: Port> Core<P> {
         // What waits is kept, or it couldn't be handed out.
         let kept = x.kept.get_or_insert_default();
         let port = conn.port.clone();
+        let initial = self.config.initial;
         let lane = port.with(|o| {
-            let lane = o.open(id, Way::Request);
+            let lane = o.open_for(id, Way::Request, initial);
             o.start(lane, StartFrame { flags, value: limits.to_value(), metadata: kept.metadata.clone() });
             kept.body.share(|piece| o.body(lane, piece));
             if let Some(close) = &kept.close {

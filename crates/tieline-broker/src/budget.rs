@@ -16,11 +16,18 @@ use tieline_protocol::outbox::Charge;
 
 use crate::principal::Principal;
 
-/// What admitting one exchange reserves, in bytes: both initial windows and its overhead.
-pub const ADMISSION: u64 = 2 * INITIAL_WINDOW + EXCHANGE_OVERHEAD;
+/// What admitting an exchange reserves, in bytes, if `request` bytes of its request are promised, or came: beside them
+/// the response's initial window and the exchange's overhead.
+pub const fn admission(request: u64) -> u64 {
+    request + INITIAL_WINDOW + EXCHANGE_OVERHEAD
+}
 
-/// The admissions that any connection may hold, however little is free.
-pub const SHARE_MIN: u64 = 64;
+/// What admitting a request reserves whose body isn't complete, where its initial window is the least, in bytes.
+pub const ADMISSION: u64 = admission(INITIAL_WINDOW);
+
+/// What any connection may hold, however little is free, in bytes: some hundred small requests that came whole, and
+/// some twenty of which the default's initial window is promised.
+pub const SHARE_MIN: u64 = 64 * ADMISSION;
 
 /// All memory that may be promised, and how much is.
 #[derive(Debug)]
@@ -248,7 +255,7 @@ impl Account {
 
     /// What a connection may hold for either purpose: its part of what is free.
     fn share(&self) -> u64 {
-        (self.budget.free() / 4).max(SHARE_MIN * ADMISSION)
+        (self.budget.free() / 4).max(SHARE_MIN)
     }
 
     /// Reserves bytes, or nothing at all.

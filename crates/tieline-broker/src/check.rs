@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tieline_protocol::limits::INITIAL_WINDOW;
+use tieline_protocol::outbox::Charge;
 
+use crate::budget::admission;
 use crate::channel::Channel;
 use crate::core::Core;
 use crate::exchange::{Exchange, Slot, Stage};
@@ -48,16 +49,21 @@ impl<P: Port> Core<P> {
     fn check_exchange(&self, slot: Slot, x: &Exchange) {
         assert_eq!(self.index.get(&x.id), Some(&slot));
         assert!(self.timers.contains(&(x.timer, slot)));
-        assert!(x.admission.is_some(), "an open exchange holds its admission");
+        let promised = self.config.initial.min(if x.request.is_closed() {
+            x.metadata_len + x.request.arrived()
+        } else {
+            u64::MAX
+        });
+        assert_eq!(x.admission.as_ref().map(Charge::held), Some(admission(promised)), "an open exchange is paid for");
         assert!(x.request.arrived() <= x.request.granted(), "invariant 6, request");
         if let Some(kept) = &x.kept {
-            assert!(kept.body.len() as u64 <= INITIAL_WINDOW, "at most an initial window is kept");
+            assert!(kept.body.len() as u64 <= self.config.initial, "at most an initial window is kept");
             assert_eq!(kept.body.len() as u64, x.request.arrived(), "what may be handed out again is kept whole");
         }
         match x.stage {
             Stage::Waiting(ticket) => {
                 assert!(ticket.is_some() && x.kept.is_some() && x.response.is_none());
-                assert!(x.request.granted() <= INITIAL_WINDOW, "a request that waits was granted nothing more");
+                assert!(x.request.granted() <= self.config.initial, "a request that waits was granted nothing more");
             }
             Stage::Handed(_) => assert!(x.response.is_none() && x.kept.is_some()),
             Stage::Accepted(_) => assert!(x.response.is_none() && (x.kept.is_none() || x.idempotent)),

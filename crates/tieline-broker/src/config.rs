@@ -13,6 +13,8 @@ pub struct CoreConfig {
     pub channel_places: usize,
     /// How far a grant may be ahead of what was forwarded to whoever gives it, in bytes.
     pub window: u64,
+    /// What may be sent of a request before it was granted anything, less its metadata, in bytes.
+    pub initial: u64,
     /// Requests in flight that a connection may have opened. A further one is *too many in flight*.
     pub requests: u64,
     /// Receives that a connection may have open. A further one is *too many in flight*.
@@ -32,6 +34,7 @@ impl CoreConfig {
         Self {
             channel_places,
             window: limits.window,
+            initial: limits.initial,
             requests: limits.requests,
             receives: limits.receives,
             deadline: limits.deadline,

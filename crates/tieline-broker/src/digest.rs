@@ -70,6 +70,7 @@ impl<P: Port> Core<P> {
             hand_outs,
             maybe_seen,
             returned_by,
+            metadata_len,
             request,
             request_grant,
             kept,
@@ -88,7 +89,7 @@ impl<P: Port> Core<P> {
             Stage::Responding(out) => (3, self.hand_out_name(x, out)).hash(to),
         }
         (wait_until, deadline, timer, hand_outs, maybe_seen, returned_by).hash(to);
-        (request, response, response_granted, admission.as_ref().map(Reservation::bytes)).hash(to);
+        (metadata_len, request, response, response_granted, admission.as_ref().map(Reservation::bytes)).hash(to);
         for Grant { wanted, hungry } in [request_grant, response_grant] {
             (wanted, hungry.map(|place| (place.consumer, self.lane_name(place.consumer, place.lane)))).hash(to);
         }

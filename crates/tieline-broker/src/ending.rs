@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
+use tieline_protocol::limits::EXCHANGE_OVERHEAD;
 use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{Close, Way};
 use tieline_protocol::{Code, Fault, Flags, Time, Violation};
@@ -243,7 +243,7 @@ impl<P: Port> Core<P> {
             conn.opened.remove(&slot);
             conn.account.opened.fetch_sub(1, Relaxed);
             conn.account.engaged.fetch_sub(1, Relaxed);
-            conn.account.allow_late(x.request_credit().min(self.config.window + INITIAL_WINDOW));
+            conn.account.allow_late(x.request_credit().min(self.config.window + self.config.initial));
         }
         self.tidy_channel(x.id.channel);
     }

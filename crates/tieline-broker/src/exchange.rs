@@ -97,6 +97,8 @@ pub(crate) struct Exchange {
     /// Who returned it.
     pub(crate) returned_by: Vec<ConnKey>,
 
+    /// The length of the request's metadata, which its initial window pays for too.
+    pub(crate) metadata_len: u64,
     pub(crate) request: Inbound,
     pub(crate) request_grant: Grant,
     /// `None`: it can't be handed out again.

@@ -42,7 +42,7 @@ mod responding;
 mod standing;
 mod turns;
 
-pub use budget::{ADMISSION, Account, Budget, Reservation, SHARE_MIN};
+pub use budget::{ADMISSION, Account, Budget, Reservation, SHARE_MIN, admission};
 pub use config::{CHANNEL_PLACES_DEFAULT, CoreConfig};
 pub use core::{Core, Counts};
 pub use flood::{FLOOD_BURST, FLOOD_RATE, FloodMeter};

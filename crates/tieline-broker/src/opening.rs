@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tieline_protocol::flow::Inbound;
 use tieline_protocol::id::CHANNEL_NAME_MAX;
-use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
+use tieline_protocol::limits::initial_credit;
 use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{Close, Way};
 use tieline_protocol::pieces::Pieces;
@@ -14,7 +14,7 @@ use tieline_protocol::{
     ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, StartLimits, StartPayload, Time, Violation,
 };
 
-use crate::budget::{ADMISSION, Purpose};
+use crate::budget::{Purpose, admission};
 use crate::core::Core;
 use crate::exchange::{Exchange, Grant, Kept, Slot, Stage};
 use crate::port::{ConnKey, Port};
@@ -66,11 +66,15 @@ impl<P: Port> Core<P> {
                 format!("{} requests are in flight on this connection, as many as it may have", account.requests());
             return Err(Fault::because(Code::TooManyInFlight, message));
         }
-        let credit = initial_credit(start.metadata.wire_len());
+        let metadata_len = start.metadata.wire_len();
+        let credit = initial_credit(self.config.initial, metadata_len);
         let mut request = Inbound::new(credit);
         request.data(0, start.body.len()).map_err(|violation| violation.fault())?;
         self.check_place(conn, id.channel, frame.has(Flags::NO_WAIT))?;
-        let Some(admission) = account.reserve(ADMISSION, Purpose::Admission) else {
+        let closed = frame.has(Flags::FINAL);
+        // What came whole takes what it takes; else the rest of the window is promised.
+        let promised = if closed { (metadata_len + start.body.len()) as u64 } else { self.config.initial };
+        let Some(admission) = account.reserve(admission(promised), Purpose::Admission) else {
             return Err(later(Fault::new(Code::Overloaded)));
         };
         let place = account.principal().map(Principal::enter).transpose().map_err(|open| {
@@ -79,7 +83,6 @@ impl<P: Port> Core<P> {
             Fault::because(Code::TooManyInFlight, message)
         })?;
 
-        let closed = frame.has(Flags::FINAL);
         if closed && !planted(Mutant::BodyBehindFinal) {
             request.close(None).map_err(|violation| violation.fault())?;
         }
@@ -105,6 +108,7 @@ impl<P: Port> Core<P> {
             hand_outs: 0,
             maybe_seen: false,
             returned_by: Vec::new(),
+            metadata_len: metadata_len as u64,
             request,
             request_grant: Grant { wanted: credit, hungry: None },
             kept: Some(kept),
@@ -200,7 +204,7 @@ impl<P: Port> Core<P> {
         header.flags |= Flags::UNSTARTED;
         let frame = Frame::new(Kind::ErrorResponse, header, fault.encode());
         if let Some(account) = self.account(conn) {
-            account.allow_late(INITIAL_WINDOW);
+            account.allow_late(self.config.initial);
             if fault.code != Code::NoReceiver {
                 account.strike();
             }

@@ -6,13 +6,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::budget::{Account, Budget, SHARE_MIN};
+use crate::budget::{Account, Budget};
 
 /// What an open receive on a channel of its own takes, in bytes; measured, and rounded up.
 pub const RECEIVE: u64 = 1024;
 
 /// The receives that may be open on any server, however little memory it has.
 pub const RECEIVES_MIN: u64 = 1024;
+
+/// The receives that any connection may have open, however few places are free.
+const RECEIVES_SHARE_MIN: u64 = 64;
 
 /// How many receives may be open on a server that may promise so much: they add a sixteenth to its memory.
 pub const fn receives_max(memory: u64) -> u64 {
@@ -30,7 +33,7 @@ impl Place {
         let budget: &Budget = account.budget();
         let most = receives_max(budget.total());
         let taken = budget.receives.fetch_add(1, Relaxed);
-        let share = (most.saturating_sub(taken) / 4).max(SHARE_MIN);
+        let share = (most.saturating_sub(taken) / 4).max(RECEIVES_SHARE_MIN);
         let own = account.receives.fetch_add(1, Relaxed);
         // Dropped where it may not be, which undoes both.
         let place = Self(Arc::clone(account));
@@ -55,7 +58,7 @@ mod tests {
         let budget = Budget::new(ADMISSION);
         let [greedy, other] = [(); 2].map(|()| Account::new(Arc::clone(&budget)));
         let places: Vec<_> = std::iter::from_fn(|| Place::take(&greedy)).collect();
-        assert!((SHARE_MIN..=RECEIVES_MIN / 4).contains(&(places.len() as u64)), "{}", places.len());
+        assert!((RECEIVES_SHARE_MIN..=RECEIVES_MIN / 4).contains(&(places.len() as u64)), "{}", places.len());
         assert!(Place::take(&other).is_some());
         drop(places);
         assert_eq!(budget.receives.load(Relaxed), 0);

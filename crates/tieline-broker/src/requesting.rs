@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use tieline_protocol::metadata::TRAILER_MAX;
 use tieline_protocol::mutant::{Mutant, planted};
-use tieline_protocol::outbox::{Close, Way};
+use tieline_protocol::outbox::{Charge, Close, Way};
 use tieline_protocol::session::decode_fault;
 use tieline_protocol::{Code, Fault, Flags, Frame, Kind, Metadata, Time, Violation};
 
+use crate::budget::admission;
 use crate::core::Core;
 use crate::exchange::{Slot, Stage};
 use crate::port::Port;
@@ -72,8 +73,16 @@ impl<P: Port> Core<P> {
         if let Some(kept) = &mut x.kept {
             kept.close = Some(Close::End { trailer: trailer.clone() });
         }
+        // No more comes: what was promised beyond is free again.
+        let length = x.request.arrived();
+        if let Some(paid) = &mut x.admission {
+            paid.keep(admission(self.config.initial.min(x.metadata_len + length)));
+        }
         if let Some(to) = x.hand_out() {
-            self.outbox(to.receiver, |o| o.close(to.lane, Close::End { trailer }));
+            self.outbox(to.receiver, |o| {
+                o.cut_promise(to.lane, length);
+                o.close(to.lane, Close::End { trailer });
+            });
         }
         self.sate(slot, Way::Request);
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tieline_protocol::flow::Inbound;
-use tieline_protocol::limits::initial_credit;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{Close, StartFrame, Way};
 use tieline_protocol::session::decode_fault;
@@ -60,7 +60,7 @@ impl<P: Port> Core<P> {
     fn response_start(&mut self, slot: Slot, start: StartPayload, is_final: bool) -> Result<(), Violation> {
         self.accept(slot);
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
-        let mut response = Inbound::new(initial_credit(start.metadata.wire_len()));
+        let mut response = Inbound::new(initial_credit(INITIAL_WINDOW, start.metadata.wire_len()));
         response.grant(x.response_granted);
         response.data(0, start.body.len())?;
         if let Some(to) = x.hand_out() {

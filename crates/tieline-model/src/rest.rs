@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tieline_broker::{ADMISSION, Counts};
+use tieline_broker::{ADMISSION, Counts, admission};
 use tieline_protocol::limits::INITIAL_WINDOW;
 
 use crate::action::{Conn, Event, Id};
@@ -269,11 +269,17 @@ fn check_moves(id: Id, request: &Request) -> Result<(), Broken> {
     Ok(())
 }
 
+/// What the admission of a request holds: the initial windows, or what came of one that came whole, and its overhead.
+fn admitted(request: &Request) -> u64 {
+    if request.closed { admission(request.sent.min(INITIAL_WINDOW)) } else { ADMISSION }
+}
+
 /// What an open request was promised, when all is written: its admission, and in each direction what was granted beyond
 /// the initial window and hasn't been written.
 fn promised(request: &Request) -> u64 {
-    let Some(live) = request.live() else { return ADMISSION };
+    let Some(live) = request.live() else { return admitted(request) };
     let got = request.response.map_or(0, |(_, got)| got);
     let beyond = |credit: u64, written: u64| credit.saturating_sub(written + INITIAL_WINDOW);
-    ADMISSION + beyond(request.credit, live.got) + beyond(live.credit, got)
+    let promised = if request.closed { 0 } else { beyond(request.credit, live.got) };
+    admitted(request) + promised + beyond(live.credit, got)
 }

@@ -7,16 +7,24 @@ use crate::fault::Violation;
 use crate::header::HEADER_LEN;
 use crate::metadata::{METADATA_MAX, Metadata};
 
-/// Bytes of body that either side of a direction may send before it was granted anything, less the metadata of the
-/// direction's start. Large enough for most prompts and small answers, so that those need no grant at all; small
-/// enough that a server may hold it for each request that waits.
+/// Bytes of a response that a receiver may send before it was granted anything, less the metadata of its start; and the
+/// least that a server may allow of a request. Large enough for small answers, so that those need no grant at all;
+/// small enough that a sender may have room for it for each request in flight.
 pub const INITIAL_WINDOW: u64 = 16 * 1024;
+
+/// Bytes of a request that its sender may send before it was granted anything, less the metadata of its start, unless
+/// the server is configured otherwise: 64 KiB of body beside the most metadata, so that those wait for nobody.
+pub const INITIAL_DEFAULT: u64 = 80 * 1024;
+
+/// The most that a server may allow of a request before it was granted anything, in bytes: receivers owe room for so
+/// much for each request that they are ready for.
+pub const INITIAL_MAX: u64 = 256 * 1024;
 
 /// The longest payload unless hello names another, in bytes.
 pub const PAYLOAD_DEFAULT: u32 = 64 * 1024;
 
 /// The longest payload may not be named shorter than this, in bytes: a start with full metadata and a full initial
-/// window must fit into one frame.
+/// window of a response must fit into one frame.
 pub const PAYLOAD_MIN: u32 = 32 * 1024;
 
 /// The longest payload that may be named, in bytes: a frame this long still leaves a turn to others soon.
@@ -32,7 +40,7 @@ pub const WINDOW_DEFAULT: u64 = 1024 * 1024;
 /// The largest window that may be configured, in bytes.
 pub const WINDOW_MAX: u64 = 16 * 1024 * 1024;
 
-/// Bytes that an exchange is charged beside its two initial windows: its own state and its closing frame.
+/// Bytes that an exchange is charged beside what of its bodies is promised: its own state and its closing frame.
 pub const EXCHANGE_OVERHEAD: u64 = 4 * 1024;
 
 /// Bytes claimed for one write to a socket that is full now and then, and so the most that one request's bulk delays
@@ -105,19 +113,23 @@ const _: () = assert!(METADATA_MAX as u64 <= INITIAL_WINDOW);
 const _: () = assert!(PAYLOAD_MIN <= PAYLOAD_DEFAULT && PAYLOAD_DEFAULT <= PAYLOAD_MAX);
 const _: () = assert!(COPY_BELOW <= SLICE_FROM && SLICE_FROM <= PAYLOAD_DEFAULT as usize);
 const _: () = assert!(INITIAL_WINDOW <= WINDOW_DEFAULT && WINDOW_DEFAULT <= WINDOW_MAX);
+const _: () = assert!(INITIAL_WINDOW <= INITIAL_DEFAULT && INITIAL_DEFAULT <= INITIAL_MAX && INITIAL_MAX <= WINDOW_MAX);
+const _: () = assert!(INITIAL_DEFAULT >= PAYLOAD_DEFAULT as u64 + METADATA_MAX as u64);
 const _: () = assert!(
     EXCHANGE_OVERHEAD as usize >= crate::fault::ERROR_WRITTEN_MAX + crate::metadata::TRAILER_MAX + 2 * HEADER_LEN
 );
 const _: () = assert!(HANDSHAKE_MAX >= HELLO_MAX as usize + 16 * 1024 && TLS_QUEUE as u64 <= FRAME_PACE);
 const _: () = assert!(PING_AFTER.as_secs() * 2 <= SILENCE_MAX.as_secs());
 
-/// What the server's hello tells a client about its limits.
+/// What the server's hello tells a client about its limits. [`Default`] is what one says that names none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ServerLimits {
     /// The longest payload of a frame, in bytes, both ways.
     pub payload: u32,
     /// The largest window, in bytes: how far a grant may be ahead of what was forwarded.
     pub window: u64,
+    /// The initial window of a request, in bytes: what may be sent of it before it was granted anything.
+    pub initial: u64,
     /// Requests in flight that a connection may have opened.
     pub requests: u64,
     /// Receives that a connection may have open.
@@ -133,6 +145,7 @@ impl Default for ServerLimits {
         Self {
             payload: PAYLOAD_DEFAULT,
             window: WINDOW_DEFAULT,
+            initial: INITIAL_WINDOW,
             requests: 16 * 1024,
             receives: 1024,
             deadline: Duration::from_hours(24),
@@ -150,6 +163,7 @@ impl ServerLimits {
         for (name, value) in [
             ("payload", u64::from(self.payload)),
             ("window", self.window),
+            ("initial", self.initial),
             ("requests", self.requests),
             ("receives", self.receives),
             ("deadline", self.deadline.as_millis() as u64),
@@ -178,6 +192,7 @@ impl ServerLimits {
         Ok(Self {
             payload: number("payload", PAYLOAD_DEFAULT.into(), PAYLOAD_MIN.into(), PAYLOAD_MAX.into())? as u32,
             window: number("window", default.window, INITIAL_WINDOW, WINDOW_MAX)?,
+            initial: number("initial", default.initial, INITIAL_WINDOW, INITIAL_MAX)?,
             requests: number("requests", default.requests, 1, u64::MAX)?,
             receives: number("receives", default.receives, 1, u64::MAX)?,
             deadline: Duration::from_millis(number("deadline", ms(default.deadline), 1, u64::MAX)?),
@@ -186,9 +201,10 @@ impl ServerLimits {
     }
 }
 
-/// The credit that a direction begins with: the initial window less the metadata of its start, in bytes of body.
-pub const fn initial_credit(metadata_len: usize) -> u64 {
-    INITIAL_WINDOW.saturating_sub(metadata_len as u64)
+/// The credit that a direction begins with: its initial window less the metadata of its start, in bytes of body. The
+/// window is what the server's hello names for a request, and [`INITIAL_WINDOW`] for a response.
+pub const fn initial_credit(window: u64, metadata_len: usize) -> u64 {
+    window.saturating_sub(metadata_len as u64)
 }
 
 #[cfg(test)]
@@ -197,7 +213,7 @@ mod tests {
 
     #[test]
     fn limits_come_back_from_a_hello() {
-        let limits = ServerLimits { payload: 32 * 1024, requests: 7, ..ServerLimits::default() };
+        let limits = ServerLimits { payload: 32 * 1024, initial: 20_000, requests: 7, ..ServerLimits::default() };
         let mut meta = Metadata::new();
         limits.write(&mut meta);
         assert_eq!(ServerLimits::read(&meta), Ok(limits));

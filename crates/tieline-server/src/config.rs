@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tieline_broker::{CHANNEL_PLACES_DEFAULT, FLOOD_BURST, FLOOD_RATE, Rate};
-use tieline_protocol::limits::ServerLimits;
+use tieline_protocol::limits::{INITIAL_DEFAULT, ServerLimits};
 use tieline_protocol::liveness::LivenessLimits;
 
 use crate::access::{Access, WRONG_TOKENS_DEFAULT};
 use crate::limits::LIMITS;
 
 /// Memory that may be promised, by default, in bytes. It is a bound on promises, not what a server uses: a request
-/// that waits is charged 36 KiB, and takes what really came of it.
+/// that waits is charged 20 KiB and its length, and takes what really came of it.
 pub const MEMORY_DEFAULT: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Connections at once, by default: what fits under the usual limit of file descriptors with some to spare.
@@ -59,7 +59,7 @@ impl Default for Config {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             access: Access::open(),
-            limits: ServerLimits::default(),
+            limits: ServerLimits { initial: INITIAL_DEFAULT, ..ServerLimits::default() },
             memory: MEMORY_DEFAULT,
             channel_places: CHANNEL_PLACES_DEFAULT,
             connections: CONNECTIONS_DEFAULT,

@@ -12,7 +12,7 @@ use tieline_protocol::limits::{
 use tieline_protocol::metadata::{METADATA_MAX, TRAILER_MAX};
 
 use crate::access::{BYTES_PER_SECOND_MIN, FAILURES_ALL, SOURCES_MAX, TOKEN_MAX, WRONG_TOKENS_DEFAULT};
-use crate::{ADMISSION, PLACES_MIN};
+use crate::{PLACES_MIN, admission};
 
 /// A limit that can't be set.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,7 +52,7 @@ fn of_protocol() -> Vec<Fixed> {
         ),
         row(
             size(INITIAL_WINDOW),
-            "of body that needs no grant, less the metadata",
+            "of a response that needs no grant, less the metadata; of a request, what `initial` says",
             "Protocol: both sides count on it before they have spoken. Beyond, the exchange ends with flow-control.",
         ),
         row(
@@ -81,14 +81,15 @@ fn of_protocol() -> Vec<Fixed> {
 fn of_server() -> Vec<Fixed> {
     vec![
         row(
-            size(ADMISSION),
+            format!("{} and its length", size(admission(0))),
             "of memory for each request, from its admission to its end",
-            "Both initial windows and the request's own books.",
+            "The response's initial window and the request's own books. A request that isn't complete is charged its \
+             initial window instead of its length.",
         ),
         row(
             "a quarter of what is free".to_owned(),
             "of memory, and of a channel's places, for one connection",
-            "So that no connection crowds out the others; 64 requests it may have in any case.",
+            "So that no connection crowds out the others; 2.25 MiB of memory and 64 places it may have in any case.",
         ),
         row(
             "the last quarter".to_owned(),

@@ -63,7 +63,7 @@ pub use server::{RunError, Server, Status, Watch};
 pub use stop::Stop;
 pub use tls::{TLS_MOST, Tls, TlsConfig, TlsError, TlsPart};
 
-pub use tieline_broker::{ADMISSION, Counts, PLACES_MIN, Rate};
+pub use tieline_broker::{ADMISSION, Counts, PLACES_MIN, Rate, SHARE_MIN, admission};
 pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;
 pub use worst::{Transport, Worst, worst_case};

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use tieline_protocol::limits::{INITIAL_WINDOW, PAYLOAD_MAX, PAYLOAD_MIN, PING_AFTER, WINDOW_MAX};
+use tieline_protocol::limits::{INITIAL_MAX, INITIAL_WINDOW, PAYLOAD_MAX, PAYLOAD_MIN, PING_AFTER, WINDOW_MAX};
 
-use crate::ADMISSION;
+use crate::SHARE_MIN;
 use crate::config::{Config, ConfigError};
 
 /// What a limit counts in.
@@ -124,13 +124,14 @@ pub static LIMITS: &[Limit] = &[
     Limit {
         name: "memory",
         unit: Unit::Bytes,
-        least: 64 * ADMISSION,
+        least: SHARE_MIN,
         most: u64::MAX / 2,
         meaning: "Memory for bodies on their way, in all; what would exceed it is refused or made slow",
-        reason: "It bounds what is promised, not what is used: a request that waits is charged 36 KiB and takes what came \
-                 of it. Half of the machine's memory is a good value.",
+        reason: "It bounds what is promised, not what is used: a request that waits is charged 20 KiB and its length, or \
+                 its initial window as long as it isn't complete, and takes what came of it. Half of the machine's memory is a good value.",
         consequence: "A request that doesn't fit is refused as overloaded, unstarted, to its sender. A window that doesn't \
-                      fit grows later: that body is slow. No connection may take more than a quarter of what is free.",
+                      fit grows later: that body is slow. No connection may take more than a quarter of what is free, or \
+                      2.25 MiB if that is more.",
         change: Change::AtOnce,
         get: |config| config.memory,
         set: |config, value| config.memory = value,
@@ -196,6 +197,20 @@ pub static LIMITS: &[Limit] = &[
         change: Change::Restart,
         get: |config| config.limits.window,
         set: |config, value| config.limits.window = value,
+    },
+    Limit {
+        name: "initial",
+        unit: Unit::Bytes,
+        least: INITIAL_WINDOW,
+        most: INITIAL_MAX,
+        meaning: "The initial window of a request: what its sender may send before a receiver has granted anything",
+        reason: "64 KiB of body beside the most metadata, so that a request of that size waits for nobody. Less lets more \
+                 unfinished requests wait in the same memory; one that came whole is charged what it has in any case.",
+        consequence: "Senders keep to it, for hello tells them. More than it is flow-control, and ends that exchange. \
+                      Receivers owe room for so much for each request that they are ready for.",
+        change: Change::Restart,
+        get: |config| config.limits.initial,
+        set: |config, value| config.limits.initial = value,
     },
     Limit {
         name: "deadline",

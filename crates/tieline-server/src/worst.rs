@@ -7,7 +7,7 @@ use tieline_protocol::limits::{REFUSALS_MAX, TURN_BULK};
 use crate::access::SOURCES_MAX;
 use crate::config::Config;
 use crate::connection::READ;
-use crate::{ADMISSION, LINGERING_MAX, TLS_MOST};
+use crate::{LINGERING_MAX, TLS_MOST, admission};
 
 /// Part of the memory that a server may take.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,9 +48,9 @@ pub fn worst_case(config: &Config, transport: Transport) -> Vec<Worst> {
         Worst {
             bytes: config.memory.saturating_mul(2),
             words: format!(
-                "bodies: memory is what may be promised, enough to admit {} requests at once; twice that where chunks \
+                "bodies: memory is what may be promised, enough to admit {} requests at once that aren't complete; twice that where chunks \
                  are tiny",
-                config.memory / ADMISSION
+                config.memory / admission(config.limits.initial)
             ),
         },
         Worst {

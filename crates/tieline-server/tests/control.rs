@@ -5,7 +5,7 @@ mod common;
 
 use common::{RawClient, TestServer, channel};
 use tieline_protocol::{Code, Flags, Kind};
-use tieline_server::{Applied, Config};
+use tieline_server::{Applied, Config, SHARE_MIN, admission};
 
 async fn wait_on(client: &mut RawClient, name: &str) {
     client.start(channel(name), Flags::FINAL, b"x").await;
@@ -40,15 +40,16 @@ async fn fewer_connections_and_places_end_nothing_and_hold_for_what_comes_next()
 async fn less_memory_refuses_what_comes_and_more_admits_it_again() {
     let server = TestServer::start().await;
     let mut client = server.client(1).await;
-    for n in 0..64 {
+    let fit = SHARE_MIN / admission(1);
+    for n in 0..fit {
         wait_on(&mut client, &format!("{n}")).await;
     }
     let mut little = Config::default();
-    little.memory = 64 * tieline_server::ADMISSION;
+    little.memory = SHARE_MIN;
     assert_eq!(server.control.apply(&little).unwrap().now, ["memory"]);
     client.start(channel("more"), Flags::FINAL, b"x").await;
     assert_eq!(client.expect_fault(Kind::ErrorResponse).await.code, Code::Overloaded);
-    assert_eq!(server.watch.status().counts.waiting, 64);
+    assert_eq!(server.watch.status().counts.waiting as u64, fit);
     server.control.apply(&Config::default()).unwrap();
     wait_on(&mut client, "more").await;
     server.end().await;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{RawClient, TestServer, body, channel, of, start};
+use common::{RawClient, TestServer, body, channel, least, of, start};
 use tieline_protocol::{Code, Fault, Flags, Kind};
 use tieline_server::{Config, Listener, Server, Stop};
 
@@ -89,7 +89,7 @@ async fn a_deadline_is_enforced_by_the_server_alone() {
 
 #[tokio::test]
 async fn a_body_moves_only_as_far_as_its_consumer_grants() {
-    let server = TestServer::start().await;
+    let server = TestServer::with(least()).await;
     let mut sender = server.client(1).await;
     let mut receiver = server.client(2).await;
     receiver.receive(channel("c"), 1).await;

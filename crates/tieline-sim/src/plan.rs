@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tieline_broker::ADMISSION;
 use tieline_protocol::ChannelId;
-use tieline_protocol::limits::{INITIAL_WINDOW, ServerLimits};
+use tieline_protocol::limits::{INITIAL_DEFAULT, INITIAL_MAX, INITIAL_WINDOW, ServerLimits};
 
 use crate::faults::Fault;
 use crate::link::Nature;
@@ -198,6 +198,7 @@ fn draw_server(rng: &mut Rng) -> ServerPlan {
     let limits = ServerLimits {
         payload: rng.pick(&[32 * 1024, 64 * 1024, 64 * 1024, 256 * 1024]),
         window: rng.scale(INITIAL_WINDOW, 1 << 20),
+        initial: if rng.chance(30) { INITIAL_DEFAULT } else { rng.scale(INITIAL_WINDOW, INITIAL_MAX) },
         requests: if rng.chance(20) { rng.within(2, 20) } else { 16 * 1024 },
         receives: if rng.chance(10) { rng.within(1, 3) } else { 1024 },
         deadline: Duration::from_secs(if rng.chance(20) { rng.within(60, 3600) } else { 24 * 3600 }),

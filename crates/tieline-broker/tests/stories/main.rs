@@ -11,6 +11,7 @@ mod fairness;
 mod floods;
 mod handing_out_again;
 mod idempotent;
+mod initial_window;
 mod memory;
 mod old_faults;
 mod ownership;

@@ -1,7 +1,7 @@
 //! Memory: charged with what is promised, within the budget, given back whatever way an exchange ends. A spent budget
 //! makes windows small and stalls nothing.
 
-use tieline_broker::{ADMISSION, ConnKey, CoreConfig};
+use tieline_broker::{ADMISSION, ConnKey, CoreConfig, admission};
 use tieline_protocol::flow::{Outbound, Window};
 use tieline_protocol::limits::WINDOW_DEFAULT;
 use tieline_protocol::{Code, ExchangeId, Kind};
@@ -144,12 +144,12 @@ fn a_request_that_waits_again_holds_its_admission_and_nothing_of_its_last_hand_o
     world.send(s, ack(Response, id(s, 1), 100_000));
     world.send(r, receive(CHANNEL, 1));
     world.got(r);
-    assert_eq!(world.account(s).held(), ADMISSION + 100_000 - INITIAL as u64);
+    assert_eq!(world.account(s).held(), admission(0) + 100_000 - INITIAL as u64);
     world.kill(r);
-    assert_eq!(world.account(s).held(), ADMISSION, "nobody was promised anything");
+    assert_eq!(world.account(s).held(), admission(0), "nobody was promised anything, and nothing came");
     world.send(next, receive(CHANNEL, 1));
     assert_eq!(world.told(next), ["start+REQUEST 1/1 IDEMPOTENT FINAL", "ack+RESPONSE 1/1 @100000"]);
-    assert_eq!(world.account(s).held(), ADMISSION + 100_000 - INITIAL as u64);
+    assert_eq!(world.account(s).held(), admission(0) + 100_000 - INITIAL as u64);
     world.send(next, response(id(s, 1)).body("done").last());
     world.assert_at_rest();
 }
@@ -321,7 +321,7 @@ fn carry(world: &mut World, id: ExchangeId, s: ConnKey, r: ConnKey, len: u64) ->
     let mut out = Outbound::new(INITIAL as u64);
     let mut window = Window::new(WINDOW as u64, INITIAL as u64);
     let mut grants = 0;
-    if let Some(to) = window.open() {
+    if let Some(to) = window.open(0) {
         world.send(r, ack(Request, id, to as usize));
     }
     while out.sent() < len {
@@ -375,7 +375,7 @@ fn a_response_of_1_mib_passes_with_a_budget_for_nothing_but_admissions() {
     world.got(r);
     let mut out = Outbound::new(INITIAL as u64);
     let mut window = Window::new(WINDOW as u64, INITIAL as u64);
-    world.send(s, ack(Response, id(s, 1), window.open().unwrap() as usize));
+    world.send(s, ack(Response, id(s, 1), window.open(INITIAL as u64).unwrap() as usize));
     world.send(r, response(id(s, 1)));
     while out.sent() < 1 << 20 {
         let before = out.sent();

@@ -57,6 +57,9 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SIZE", env = "TIELINE_WINDOW", help = help("window"))]
     pub(crate) window: Option<Size>,
 
+    #[arg(long, value_name = "SIZE", env = "TIELINE_INITIAL", help = help("initial"))]
+    pub(crate) initial: Option<Size>,
+
     #[arg(long, value_name = "DURATION", env = "TIELINE_DEADLINE", help = help("deadline"))]
     pub(crate) deadline: Option<Span>,
 
@@ -100,6 +103,7 @@ impl Settings {
             receives: self.receives.or(next.receives),
             payload: self.payload.or(next.payload),
             window: self.window.or(next.window),
+            initial: self.initial.or(next.initial),
             deadline: self.deadline.or(next.deadline),
             ping: self.ping.or(next.ping),
             drain: self.drain.or(next.drain),
@@ -121,6 +125,7 @@ impl Settings {
             "receives" => self.receives,
             "payload" => bytes(self.payload),
             "window" => bytes(self.window),
+            "initial" => bytes(self.initial),
             "deadline" => ms(self.deadline),
             "ping" => ms(self.ping),
             "drain" => ms(self.drain),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tieline_broker::{ADMISSION, Account, Budget, ConnKey, Core, CoreConfig, Counts};
+use tieline_broker::{ADMISSION, Account, Budget, CHANNEL_PLACES_DEFAULT, ConnKey, Core, CoreConfig, Counts};
 use tieline_protocol::error::Ends;
-use tieline_protocol::limits::ServerLimits;
+use tieline_protocol::limits::{INITIAL_DEFAULT, ServerLimits};
 use tieline_protocol::session::{ServerSession, ToServer};
 use tieline_protocol::{Decoder, Frame, Kind, Metadata, Role, Time, Violation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
@@ -48,7 +48,7 @@ pub(super) struct Server(Rc<RefCell<State>>);
 impl Server {
     pub(super) fn new() -> Self {
         let budget = Budget::new(MEMORY);
-        let core = Core::new(CoreConfig::default(), Arc::clone(&budget));
+        let core = Core::new(CoreConfig::new(&limits(), CHANNEL_PLACES_DEFAULT, (0, 0)), Arc::clone(&budget));
         Self(Rc::new(RefCell::new(State { core, budget, conns: BTreeMap::new(), accepted: 0, began: Instant::now() })))
     }
 
@@ -167,7 +167,7 @@ impl State {
                     let mut header = Kind::HelloAnswer.header();
                     header.client = hello.client;
                     let mut metadata = Metadata::new();
-                    ServerLimits::default().write(&mut metadata);
+                    limits().write(&mut metadata);
                     conn.line.outbox().first(Frame::new(Kind::HelloAnswer, header, metadata.wire().clone()));
                 }
                 ToServer::Ping(nonce) => conn.line.outbox().pong(nonce),
@@ -245,4 +245,9 @@ impl State {
             conn.news.notify_one();
         }
     }
+}
+
+/// What hello tells: the usual.
+fn limits() -> ServerLimits {
+    ServerLimits { initial: INITIAL_DEFAULT, ..ServerLimits::default() }
 }

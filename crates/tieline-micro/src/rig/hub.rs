@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
-use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts};
+use tieline_broker::{Account, Budget, CHANNEL_PLACES_DEFAULT, ConnKey, Core, CoreConfig, Counts};
 use tieline_protocol::header::HEADER_LEN;
-use tieline_protocol::limits::{PAYLOAD_DEFAULT, ServerLimits};
+use tieline_protocol::limits::{INITIAL_DEFAULT, PAYLOAD_DEFAULT, ServerLimits};
 use tieline_protocol::{ClientId, Time};
 
 use super::peer::{Peer, PeerPort};
@@ -38,10 +38,11 @@ impl Hub {
     pub(super) fn new() -> Self {
         let budget = Budget::new(MEMORY);
         // The seed of the hash maps is fixed: the counts depend on it.
-        let config = CoreConfig::default();
+        let limits = ServerLimits { initial: INITIAL_DEFAULT, ..ServerLimits::default() };
+        let config = CoreConfig::new(&limits, CHANNEL_PLACES_DEFAULT, (0, 0));
         Self {
             now: Time::ZERO,
-            limits: ServerLimits::default(),
+            limits,
             core: Mutex::new(Core::new(config, Arc::clone(&budget))),
             budget,
             armed: AtomicU64::new(u64::MAX),

@@ -1,7 +1,7 @@
 //! Chunks of a body that never ends, with the grants of a consumer that takes them at once.
 
 use tieline_protocol::flow::Window;
-use tieline_protocol::limits::{WINDOW_DEFAULT, initial_credit};
+use tieline_protocol::limits::{INITIAL_DEFAULT, WINDOW_DEFAULT, initial_credit};
 use tieline_protocol::{ExchangeId, Flags, Kind};
 
 use super::Course;
@@ -25,10 +25,10 @@ impl Stream {
         let mut place = Place::new(Crowd::ALONE, READY);
         let id = place.next(0, 0);
         let about = &place.channels[0].metadata;
-        let credit = initial_credit(about.wire_len());
+        let credit = initial_credit(INITIAL_DEFAULT, about.wire_len());
         place.rig.arrive(0, place.wire.start(Kind::StartRequest, id, Flags::NONE, about, &[]));
         let mut window = Window::new(WINDOW_DEFAULT, credit);
-        let to = window.open().expect("a window beyond the initial one");
+        let to = window.open(credit).expect("a window beyond the initial one");
         place.rig.arrive(1, place.wire.note(Kind::AckRequest, id, to));
         Self { place, id, window, offset: 0, piece: vec![7; chunk], each }
     }

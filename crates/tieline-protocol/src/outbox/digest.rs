@@ -103,6 +103,7 @@ impl<C: Charge> Lane<C> {
             written,
             released,
             admission,
+            paid,
             extra,
             promised,
             hungry,
@@ -125,7 +126,7 @@ impl<C: Charge> Lane<C> {
         (offset, urgent, closed, failed, ack, in_hot, in_turn).hash(to);
         raise.map(|raise| (raise.channel, raise.receive)).hash(to);
         let held = |charge: &Option<C>| charge.as_ref().map(Charge::held);
-        (claims, written, released, held(admission), held(extra), promised, hungry).hash(to);
+        (claims, written, released, held(admission), paid, held(extra), promised, hungry).hash(to);
     }
 }
 

@@ -4,7 +4,6 @@ use bytes::Bytes;
 
 use crate::header::Flags;
 use crate::id::{ChannelId, ExchangeId};
-use crate::limits::INITIAL_WINDOW;
 use crate::metadata::Metadata;
 use crate::mutant::{Mutant, planted};
 use crate::pieces::Pieces;
@@ -133,7 +132,9 @@ pub(super) struct Lane<C> {
     pub(super) released: bool,
     /// What the exchange was charged when it was admitted; held here once it is over.
     pub(super) admission: Option<C>,
-    /// What was promised beyond the initial window.
+    /// Bytes of body ahead of what was written that the admission pays for: the initial window.
+    pub(super) paid: u64,
+    /// What was promised beyond that.
     pub(super) extra: Option<C>,
     /// The offset up to which the producer of this body was granted.
     pub(super) promised: u64,
@@ -142,7 +143,7 @@ pub(super) struct Lane<C> {
 }
 
 impl<C: Charge> Lane<C> {
-    pub(super) fn new(id: ExchangeId, way: Way) -> Self {
+    pub(super) fn new(id: ExchangeId, way: Way, paid: u64) -> Self {
         Self {
             id,
             way,
@@ -161,6 +162,7 @@ impl<C: Charge> Lane<C> {
             written: 0,
             released: false,
             admission: None,
+            paid,
             extra: None,
             promised: 0,
             hungry: false,
@@ -214,10 +216,15 @@ impl<C: Charge> Lane<C> {
     pub(super) fn wrote(&mut self, bytes: u64) {
         self.claims -= 1;
         self.written += bytes;
-        if let Some(extra) = &mut self.extra
-            && !planted(Mutant::WrittenStaysReserved)
-        {
-            extra.keep(self.promised.saturating_sub(self.written + INITIAL_WINDOW));
+        if !planted(Mutant::WrittenStaysReserved) {
+            self.release_extra();
+        }
+    }
+
+    /// Gives back what is charged beyond what is promised still.
+    pub(super) fn release_extra(&mut self) {
+        if let Some(extra) = &mut self.extra {
+            extra.keep(self.promised.saturating_sub(self.written + self.paid));
         }
     }
 }

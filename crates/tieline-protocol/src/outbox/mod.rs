@@ -16,7 +16,8 @@
 //! - Receives: [`Outbox::start_receive`], [`Outbox::raise_receive`], [`Outbox::end_receive`], [`Outbox::ordered`].
 //! - The connection: [`Outbox::first`], [`Outbox::pong`], [`Outbox::refuse`].
 //! - The writer: [`Outbox::claim`], [`Outbox::written`].
-//! - Memory that was promised: [`Outbox::promise`], [`Outbox::take_promise_back`], [`Outbox::take_progress`].
+//! - Memory that was promised: [`Outbox::promise`], [`Outbox::cut_promise`], [`Outbox::take_promise_back`],
+//!   [`Outbox::take_progress`].
 
 mod batch;
 mod digest;
@@ -206,9 +207,14 @@ impl<C: Charge> Outbox<C> {
 
     // Exchanges
 
-    /// Opens a lane for one direction of an exchange.
+    /// Opens a lane for one direction of an exchange, whose initial window is the least.
     pub fn open(&mut self, id: ExchangeId, way: Way) -> LaneKey {
-        self.lanes.insert(Lane::new(id, way))
+        self.open_for(id, way, INITIAL_WINDOW)
+    }
+
+    /// Opens a lane for one direction of an exchange; `paid` bytes of its body are charged elsewhere.
+    pub fn open_for(&mut self, id: ExchangeId, way: Way, paid: u64) -> LaneKey {
+        self.lanes.insert(Lane::new(id, way, paid))
     }
 
     /// Puts the start. That of a request stands in the order of such calls.
@@ -335,15 +341,23 @@ impl<C: Charge> Outbox<C> {
     // Memory
 
     /// Notes that the producer of the lane's body was granted up to `promised`. `reserve` is asked for what that
-    /// takes beyond the initial window and beyond what is held already; where it refuses, nothing changes.
+    /// takes beyond what is charged elsewhere and beyond what is held already; where it refuses, nothing changes.
     pub fn promise(&mut self, key: LaneKey, promised: u64, reserve: impl FnOnce(&mut Option<C>, u64) -> bool) -> bool {
         let Some(lane) = self.lanes.get_mut(key) else { return false };
-        let beyond = promised.saturating_sub(lane.written + INITIAL_WINDOW);
+        let beyond = promised.saturating_sub(lane.written + lane.paid);
         let granted = beyond == 0 || reserve(&mut lane.extra, beyond);
         if granted {
             lane.promised = lane.promised.max(promised);
         }
         granted
+    }
+
+    /// The lane's body was closed at `length`: what was promised beyond is given back.
+    pub fn cut_promise(&mut self, key: LaneKey, length: u64) {
+        if let Some(lane) = self.lanes.get_mut(key) {
+            lane.promised = lane.promised.min(length);
+            lane.release_extra();
+        }
     }
 
     /// Whoever was to produce the lane's body has gone before a byte of it came: what was promised to it is given back.
@@ -360,9 +374,7 @@ impl<C: Charge> Outbox<C> {
 
     /// The offset up to which the producer can be granted without reserving more than is held.
     pub fn covered(&self, key: LaneKey) -> u64 {
-        self.lanes
-            .get(key)
-            .map_or(0, |lane| lane.written + INITIAL_WINDOW + lane.extra.as_ref().map_or(0, Charge::held))
+        self.lanes.get(key).map_or(0, |lane| lane.written + lane.paid + lane.extra.as_ref().map_or(0, Charge::held))
     }
 
     /// Whether the lane's progress is reported by [`Outbox::take_progress`].

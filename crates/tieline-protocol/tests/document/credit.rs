@@ -1,7 +1,7 @@
 //! The worked example of credit, run by the code that judges it.
 
 use tieline_protocol::flow::{Inbound, Outbound, Window};
-use tieline_protocol::limits::initial_credit;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 
 use crate::tables::table;
 
@@ -11,7 +11,7 @@ const KIB: u64 = 1024;
 pub(crate) fn example() -> String {
     const BODY: u64 = 200 * KIB;
     const BITE: u64 = 32 * KIB;
-    let credit = initial_credit(1024);
+    let credit = initial_credit(INITIAL_WINDOW, 1024);
     let mut producer = Outbound::new(credit);
     let mut judge = Inbound::new(credit);
     let mut window = Window::new(64 * KIB, credit);
@@ -33,7 +33,7 @@ pub(crate) fn example() -> String {
     send(&mut producer, &mut judge);
     let first = "The start leaves with 1 KiB of metadata, and with as much of the body as the initial credit allows.";
     row(&mut rows, first.to_owned(), &producer, &window, &judge);
-    let mut grant = window.open();
+    let mut grant = window.open(producer.sent());
     let mut why = "The program is handed the body: consumed + 64 KiB is granted at once.";
     loop {
         if let Some(to) = grant.take() {

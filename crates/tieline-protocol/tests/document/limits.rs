@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tieline_protocol::limits::{
     CLOCK_JUMP, COPY_BELOW, EARLY_STARTS, EXCHANGE_OVERHEAD, FRAME_PACE, FRAME_WITHIN, HAND_OUTS_MAX, HANDSHAKE_MAX,
-    HELLO_MAX, HELLO_WITHIN, INITIAL_WINDOW, LINGER, LINGER_BYTES, PAYLOAD_DEFAULT, PAYLOAD_MAX, PAYLOAD_MIN,
-    PING_AFTER, REFUSALS_MAX, SILENCE_MAX, SLICE_FROM, ServerLimits, TLS_QUEUE, TURN, TURN_BULK, UNSENT_MAX,
-    WINDOW_DEFAULT, WINDOW_MAX,
+    HELLO_MAX, HELLO_WITHIN, INITIAL_DEFAULT, INITIAL_MAX, INITIAL_WINDOW, LINGER, LINGER_BYTES, PAYLOAD_DEFAULT,
+    PAYLOAD_MAX, PAYLOAD_MIN, PING_AFTER, REFUSALS_MAX, SILENCE_MAX, SLICE_FROM, ServerLimits, TLS_QUEUE, TURN,
+    TURN_BULK, UNSENT_MAX, WINDOW_DEFAULT, WINDOW_MAX,
 };
 use tieline_protocol::metadata::{METADATA_MAX, TRAILER_MAX};
 use tieline_protocol::{Metadata, fault, id};
@@ -55,6 +55,8 @@ fn seconds(span: Duration) -> String {
 pub(crate) fn limits() -> String {
     let values = [
         ("INITIAL_WINDOW", number(INITIAL_WINDOW)),
+        ("INITIAL_DEFAULT", number(INITIAL_DEFAULT)),
+        ("INITIAL_MAX", number(INITIAL_MAX)),
         ("PAYLOAD_DEFAULT", number(PAYLOAD_DEFAULT.into())),
         ("PAYLOAD_MIN", number(PAYLOAD_MIN.into())),
         ("PAYLOAD_MAX", number(PAYLOAD_MAX.into())),
@@ -116,6 +118,10 @@ pub(crate) fn hello() -> String {
         "window" => (
             format!("{INITIAL_WINDOW} to {WINDOW_MAX}"),
             "The largest window, in bytes: how far a grant may be ahead of what was forwarded to whoever gives it.",
+        ),
+        "initial" => (
+            format!("{INITIAL_WINDOW} to {INITIAL_MAX}"),
+            "The [initial window](#credit) of a request, in bytes: how much may be sent of it before a grant.",
         ),
         "requests" => ("1 and more".to_owned(), "Requests in flight that this connection may have opened."),
         "receives" => ("1 and more".to_owned(), "Receives that this connection may have open."),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tieline_protocol::limits::ServerLimits;
+use tieline_protocol::limits::{INITIAL_DEFAULT, ServerLimits};
 use tieline_protocol::{
     ChannelId, ClientId, ExchangeId, Flags, Frame, Header, Kind, Metadata, RequestId, Role, StartLimits, StartPayload,
 };
@@ -79,7 +79,8 @@ pub(crate) fn hello(kind: Kind, client: ClientId, metadata: &Metadata) -> Frame 
 /// What a server's hello says that has the default limits.
 pub(crate) fn welcome() -> Metadata {
     let mut welcome = Metadata::new();
-    ServerLimits { deadline: Duration::from_hours(1), ..ServerLimits::default() }.write(&mut welcome);
+    ServerLimits { initial: INITIAL_DEFAULT, deadline: Duration::from_hours(1), ..ServerLimits::default() }
+        .write(&mut welcome);
     welcome.push("secret", "00112233445566778899aabbccddeeff").unwrap();
     welcome.push("server", "9f1c2d3e-4444-4444-8444-0123456789ab").unwrap();
     welcome.push("agent", "tieline/0.1.0").unwrap();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tieline_protocol::id::CHANNEL_NAMESPACE;
+use tieline_protocol::limits::INITIAL_WINDOW;
 use tieline_protocol::{
     ChannelId, ClientId, Decoder, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, Role, StartPayload,
 };
@@ -249,4 +250,11 @@ pub fn of(kind: Kind, id: ExchangeId, value: u64, payload: &[u8]) -> Frame {
 
 pub fn body(frame: &Frame) -> Bytes {
     StartPayload::split(&frame.payload).unwrap().body
+}
+
+/// The usual settings, but for the least initial window: what goes beyond it fits into one frame.
+pub fn least() -> Config {
+    let mut config = Config::default();
+    config.limits.initial = INITIAL_WINDOW;
+    config
 }

@@ -9,18 +9,18 @@ use tieline_server::Config;
 use tokio::io::AsyncWriteExt;
 
 use crate::bystander::hear;
-use crate::common::{RawClient, body, channel, of, start};
+use crate::common::{RawClient, body, channel, least, of, start};
 use crate::stage::{Case, Cast, MEETING, case, code, expelled, judged, play, unmoved};
 
 /// A server that would drain for ever: who ends it by its patience shows himself.
 fn patient() -> Config {
-    let mut config = Config::default();
+    let mut config = least();
     config.drain = Duration::from_hours(1);
     config
 }
 
 fn impatient() -> Config {
-    let mut config = Config::default();
+    let mut config = least();
     config.drain = Duration::from_secs(2);
     config
 }

@@ -7,7 +7,7 @@ use tieline_protocol::{ClientId, Code, Fault, Flags, Frame, Kind, Metadata, Star
 use tieline_server::Config;
 
 use crate::bystander::hear;
-use crate::common::{RawClient, body, channel, of, start};
+use crate::common::{RawClient, body, channel, least, of, start};
 use crate::stage::{Case, Cast, MEETING, case, expelled, made_up, play, unmoved};
 
 fn with_metadata(client: &RawClient, metadata: Vec<u8>) -> Frame {
@@ -187,7 +187,7 @@ async fn a_hello_that_comes_twice() {
 }
 
 fn hasty() -> Config {
-    let mut config = Config::default();
+    let mut config = least();
     config.liveness.hello_within = Duration::from_millis(150);
     config
 }
@@ -337,7 +337,7 @@ async fn garbage_on_the_port() {
 
 #[tokio::test]
 async fn a_connection_more_than_there_may_be() {
-    let mut config = Config::default();
+    let mut config = least();
     config.connections = 4;
     play(vec![
         case("connections beyond the limit", |cast: Cast| async move {

@@ -2,10 +2,10 @@
 //! bystander has its share.
 
 use tieline_protocol::{ChannelId, Code, Flags, Frame, Kind, Metadata, StartPayload};
-use tieline_server::{ADMISSION, Config};
+use tieline_server::ADMISSION;
 
 use crate::bystander::hear;
-use crate::common::{RawClient, channel, of, start};
+use crate::common::{RawClient, channel, least, of, start};
 use crate::stage::{Cast, MEETING, case, judged, made_up, play, raw_start, unmoved};
 
 /// Reads refusals up to the answer to a ping; how many there were.
@@ -32,7 +32,7 @@ fn much_metadata() -> Vec<u8> {
 
 #[tokio::test]
 async fn who_takes_all_that_there_is() {
-    let mut small = Config::default();
+    let mut small = least();
     small.memory = 4000 * ADMISSION;
     play(vec![
         case("ten thousand receives, each ready for 2^64-1 requests", |cast: Cast| async move {
@@ -94,7 +94,7 @@ async fn who_takes_all_that_there_is() {
 
 #[tokio::test]
 async fn who_takes_all_that_others_give() {
-    let mut small = Config::default();
+    let mut small = least();
     small.memory = 4000 * ADMISSION;
     play(vec![
         case("metadata of 16 KiB in responses that nobody reads", |cast: Cast| async move {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tieline_protocol::{Code, Flags, Kind, StartLimits};
 use tieline_server::{ADMISSION, Config};
 
-use crate::common::{channel, of, start};
+use crate::common::{channel, least, of, start};
 use crate::stage::{Case, Cast, MEETING, case, code, judged, play, unmoved};
 
 /// Starts on a channel without a receiver until they are refused; `least` to `most` are taken.
@@ -54,11 +54,11 @@ fn beyond(title: &str, config: Config, wrong: Code, least: usize, most: usize) -
 
 #[tokio::test]
 async fn starts_beyond_the_limits() {
-    let mut few_requests = Config::default();
+    let mut few_requests = least();
     few_requests.limits.requests = 4;
-    let mut few_places = Config::default();
+    let mut few_places = least();
     few_places.channel_places = 4;
-    let mut little_memory = Config::default();
+    let mut little_memory = least();
     little_memory.memory = 100 * ADMISSION;
     play(vec![
         beyond("more requests than a connection may have", few_requests, Code::TooManyInFlight, 4, 4),
@@ -70,7 +70,7 @@ async fn starts_beyond_the_limits() {
 
 #[tokio::test]
 async fn a_crowd_that_fills_the_memory_leaves_the_bystander_alone() {
-    let mut config = Config::default();
+    let mut config = least();
     config.memory = 400 * ADMISSION;
     play(vec![
         case("five connections that fill the memory", |cast: Cast| async move {
@@ -137,7 +137,7 @@ fn timed(title: &str, wait_ms: u32, deadline_ms: u32, wrong: Code, handed: bool)
 
 #[tokio::test]
 async fn waits_and_deadlines_of_every_size() {
-    let mut config = Config::default();
+    let mut config = least();
     config.limits.deadline = Duration::from_millis(300);
     play(vec![
         timed("a wait of a millisecond", 1, 0, Code::WaitLimit, false),

@@ -8,12 +8,12 @@ use tieline_server::{Config, LINGERING_MAX};
 use tokio::io::AsyncWriteExt;
 
 use crate::bystander::hear;
-use crate::common::{RawClient, channel, of, start};
+use crate::common::{RawClient, channel, least, of, start};
 use crate::stage::{Case, Cast, MEETING, case, code, judged, made_up, play};
 
 /// Clocks under which crawling is soon over, and nothing else is.
 fn hurried() -> Config {
-    let mut config = Config::default();
+    let mut config = least();
     config.liveness.frame_within = Duration::from_millis(250);
     config.liveness.hello_within = Duration::from_millis(250);
     config
@@ -103,7 +103,7 @@ async fn frames_that_crawl() {
 
 #[tokio::test]
 async fn crowds_that_stay_where_they_were_refused() {
-    let mut few = Config::default();
+    let mut few = least();
     few.connections = 4;
     play(vec![
         case("a thousand that sent a wrong byte and stay", |cast: Cast| async move {

@@ -3,9 +3,8 @@
 
 use bytes::Bytes;
 use tieline_protocol::{ChannelId, Code, Fault, Flags, Frame, Kind, Metadata, StartPayload};
-use tieline_server::Config;
 
-use crate::common::{body, channel, of, start};
+use crate::common::{body, channel, least, of, start};
 use crate::stage::{Case, Cast, MEETING, case, expelled, judged, made_up, play, unmoved};
 
 fn open(place: ChannelId, count: u64, metadata: &Metadata) -> Frame {
@@ -143,7 +142,7 @@ async fn counts_of_every_size() {
 
 #[tokio::test]
 async fn receives_by_the_thousand() {
-    let mut config = Config::default();
+    let mut config = least();
     config.limits.receives = 100;
     play(vec![
         case("3000 receives where 100 may be open", |cast: Cast| async move {

@@ -6,7 +6,7 @@ use tieline_protocol::{Code, Flags, Frame, Kind};
 use tieline_server::Config;
 use tokio::io::AsyncWriteExt;
 
-use crate::common::{RawClient, channel, of, start};
+use crate::common::{RawClient, channel, least, of, start};
 use crate::stage::{Case, Cast, MEETING, case, judged, play};
 
 /// How a connection goes.
@@ -120,7 +120,7 @@ fn last_chunk(id: &tieline_protocol::ExchangeId) -> bytes::Bytes {
 }
 
 fn hasty() -> Config {
-    let mut config = Config::default();
+    let mut config = least();
     config.liveness.ping_after = Duration::from_millis(200);
     config.liveness.silence_max = Duration::from_millis(600);
     config.liveness.frame_within = Duration::from_millis(300);
@@ -190,7 +190,7 @@ async fn expelled_but_for_pings(offender: &mut RawClient) {
 
 /// Never reads what it asked for, while a victim answers as much as it may.
 fn deaf(title: &str, silence: Duration) -> Case {
-    let mut config = Config::default();
+    let mut config = least();
     config.liveness.silence_max = silence;
     config.liveness.ping_after = silence / 5;
     config.limits.window = 1 << 20;

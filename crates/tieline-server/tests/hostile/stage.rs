@@ -13,7 +13,7 @@ use tieline_server::{Config, Status, Stop, Watch};
 
 use crate::bystander::{Bystander, PIECE};
 use crate::common::wire::Door;
-use crate::common::{RawClient, TestServer, channel};
+use crate::common::{RawClient, TestServer, channel, least};
 use crate::figures::{Figures, ROUNDS_ALONE};
 
 /// The channel on which everybody meets, offenders and bystander alike.
@@ -50,7 +50,7 @@ where
 {
     Case {
         name: name.into(),
-        config: Config::default(),
+        config: least(),
         attack: Box::new(move |cast| Box::pin(attack.clone()(cast))),
         leaves: Leaves::Serving,
     }

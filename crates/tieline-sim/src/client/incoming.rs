@@ -1,7 +1,7 @@
 //! What comes from the server. That it is legal in its order, its state and its bytes is asserted on the way.
 
 use bytes::Bytes;
-use tieline_protocol::limits::initial_credit;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::outbox::Way;
 use tieline_protocol::rules::{Effect, State, effect};
 use tieline_protocol::session::ToClient;
@@ -19,6 +19,11 @@ impl Conn {
                 self.limits = welcome.limits;
                 self.window = self.window.min(welcome.limits.window);
                 self.outbox.set_payload_max(welcome.limits.payload);
+                // Of an early start the least was counted on.
+                for (id, send) in &mut self.sends {
+                    send.out.granted(initial_credit(welcome.limits.initial, send.metadata_len));
+                    send.wakes.soon(self.link, Way::Request, *id, sim);
+                }
             }
             ToClient::Ping(nonce) => self.outbox.pong(nonce),
             ToClient::Pong => {}
@@ -64,7 +69,7 @@ impl Conn {
                 let start = StartPayload::split(&frame.payload).expect("a start that parses");
                 // An early start was made before the server's largest window was known.
                 let window = send.style.window.min(self.limits.window);
-                let mut incoming = Incoming::new(window, initial_credit(start.metadata.wire_len()));
+                let mut incoming = Incoming::new(window, initial_credit(INITIAL_WINDOW, start.metadata.wire_len()));
                 // What was granted before the response began.
                 incoming.inbound.grant(send.granted_before);
                 incoming.put(0, &start.body, frame.has(Flags::FINAL));

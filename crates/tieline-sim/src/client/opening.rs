@@ -35,7 +35,8 @@ impl Conn {
         let request = RequestId::from_u128(self.next_request);
         let id = ExchangeId { client: self.client(), request, channel: job.channel };
         let metadata = self.request_metadata(id, job, sim);
-        let credit = initial_credit(metadata.wire_len());
+        let credit = initial_credit(self.limits.initial, metadata.wire_len());
+        let metadata_len = metadata.wire_len();
         let style = Style::draw(&mut self.rng, job.len, self.window, sim);
         let lane = self.outbox.open(id, Way::Request);
         let flags = Flags::NO_WAIT.when(job.no_wait) | Flags::IDEMPOTENT.when(job.idempotent);
@@ -89,6 +90,7 @@ impl Conn {
         }
         let mut send = Sending {
             job,
+            metadata_len,
             lane,
             out,
             closed,

@@ -43,7 +43,7 @@ impl Incoming {
         let bite = self.unread.min(rng.within(1, style.bite));
         self.unread -= bite;
         let arrived = self.inbound.arrived();
-        let opened = if std::mem::replace(&mut self.is_open, true) { None } else { self.window.open() };
+        let opened = if std::mem::replace(&mut self.is_open, true) { None } else { self.window.open(arrived) };
         let consumed = self.window.consume(bite, arrived);
         if self.inbound.is_closed() {
             return None;
@@ -88,6 +88,7 @@ impl Wakes {
 #[derive(Debug)]
 pub(super) struct Sending {
     pub(super) job: Job,
+    pub(super) metadata_len: usize,
     pub(super) lane: LaneKey,
     pub(super) out: Outbound,
     pub(super) closed: bool,

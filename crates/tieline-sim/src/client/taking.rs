@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tieline_protocol::flow::Outbound;
-use tieline_protocol::limits::initial_credit;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::metadata::METADATA_MAX;
 use tieline_protocol::outbox::{Close, LaneKey, StartFrame, Way};
 use tieline_protocol::{Code, ExchangeId, Fault, Flags, Frame, Metadata, StartPayload, Time};
@@ -87,7 +87,7 @@ impl Conn {
         if sim.is_healed {
             style.hasten();
         }
-        let mut request = Incoming::new(style.window, initial_credit(start.metadata.wire_len()));
+        let mut request = Incoming::new(style.window, initial_credit(self.limits.initial, start.metadata.wire_len()));
         request.put(0, &start.body, frame.has(Flags::FINAL));
         let mut take = Taking {
             lane: self.outbox.open(id, Way::Response),
@@ -178,7 +178,7 @@ impl Conn {
             let mut metadata = Metadata::new();
             metadata.push("by", self.link.to_string()).expect("a short valid entry");
             let metadata = tag.metadata(metadata, take.service.metadata.min(METADATA_MAX));
-            let credit = initial_credit(metadata.wire_len()).max(take.credit);
+            let credit = initial_credit(INITIAL_WINDOW, metadata.wire_len()).max(take.credit);
             sim.note_response(self.link, id, metadata.clone());
             self.outbox.start(take.lane, StartFrame { flags: Flags::NONE, value: 0, metadata });
             take.response.insert(Outbound::new(credit))

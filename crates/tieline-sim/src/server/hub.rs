@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tieline_broker::{ADMISSION, Account, Body, Budget, ConnKey, Core, CoreConfig, Counts, Standing};
+use tieline_broker::{Account, Body, Budget, ConnKey, Core, CoreConfig, Counts, Standing, admission};
 use tieline_protocol::limits::INITIAL_WINDOW;
+use tieline_protocol::metadata::METADATA_MAX;
 use tieline_protocol::{ChannelId, ClientId, Time};
 
 use super::peer::{Peer, PeerPort, Progress, Race};
@@ -204,14 +205,18 @@ impl Hub {
         if !self.peers.values().all(is_written) {
             return;
         }
-        let beyond = |body: Body| body.granted.saturating_sub(body.arrived + INITIAL_WINDOW);
+        let initial = self.plan.limits.initial;
+        let beyond = |body: Body, paid: u64| body.granted.saturating_sub(body.arrived + paid);
         let of = |s: Standing| {
             // What a sender granted stays reserved from one hand-out to the next.
             let before = s.hand_outs > u8::from(s.receiver.is_some());
             let kept = if before { self.plan.limits.window } else { 0 };
             // What may be handed out again is kept whole, and so is its window.
-            let request = if s.request.granted > INITIAL_WINDOW { beyond(s.request) } else { 0 };
-            ADMISSION + request + beyond(s.response) + kept
+            let is_more = s.request.granted > initial && !s.request_closed;
+            let request = if is_more { beyond(s.request, initial) } else { 0 };
+            // What came whole is charged what it has, the metadata with it.
+            let most = if s.request_closed { s.request.arrived + METADATA_MAX as u64 } else { initial };
+            admission(most.min(initial)) + request + beyond(s.response, INITIAL_WINDOW) + kept
         };
         let due: u64 = self.shards.iter().flat_map(|shard| shard.core.standings()).map(of).sum();
         assert!(promised <= due, "{promised} bytes are promised, and {due} may be needed");
@@ -238,7 +243,7 @@ impl Hub {
         assert!(waiting as u64 <= promised, "{waiting} bytes are held, and {promised} were promised");
         for peer in self.peers.values() {
             let (lanes, waiting) = peer.with(|o| (o.lanes() as u64, o.body_waiting() as u64));
-            let most = lanes * (self.plan.limits.window + INITIAL_WINDOW);
+            let most = lanes * (self.plan.limits.window + self.plan.limits.initial);
             assert!(waiting <= most, "{waiting} bytes wait for link {} in {lanes} lanes", peer.link);
         }
         if sim.stats.steps.is_multiple_of(8) {

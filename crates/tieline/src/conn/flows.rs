@@ -93,7 +93,7 @@ impl Flows {
         Poll::Pending
     }
 
-    /// Hands the incoming body to the program: from now on it may be granted a whole window.
+    /// Hands the incoming body to the program: from now on it may be granted a whole window, and is once it needs it.
     pub(super) fn hand_over(&mut self, outbox: &mut Outbox, fx: &mut Effects) {
         if self.over.is_none()
             && let Some(to) = self.inflow.open()
@@ -216,9 +216,15 @@ impl Inflow {
         }
     }
 
-    /// The same waiter for a body of which the start has now come.
+    /// The same waiter for a body of which the start has now come; what was granted ahead of it stands.
     pub(super) fn started(&mut self, window: u64, credit: u64) {
+        let credit = credit.max(self.inbound.granted());
         *self = Self { waker: self.waker.take(), unwanted: self.unwanted, ..Self::new(window, credit) };
+    }
+
+    /// Bytes of it that came.
+    pub(super) const fn arrived(&self) -> u64 {
+        self.inbound.arrived()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -261,7 +267,7 @@ impl Inflow {
         if self.is_closed() {
             return None;
         }
-        let to = self.window.open()?;
+        let to = self.window.open(self.inbound.arrived())?;
         self.inbound.grant(to);
         Some(to)
     }
@@ -303,7 +309,7 @@ impl Outflow {
         self.closed || self.close.is_some()
     }
 
-    fn credit(&self) -> usize {
+    pub(super) fn credit(&self) -> usize {
         usize::try_from(self.out.credit()).unwrap_or(usize::MAX)
     }
 

@@ -1,6 +1,6 @@
 //! What each frame from the server does. What is legal in which state stands in [`tieline_protocol::rules`].
 
-use tieline_protocol::limits::initial_credit;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::metadata::TRAILER_MAX;
 use tieline_protocol::rules::{Effect, State as Rule, effect};
 use tieline_protocol::session::{ToClient, decode_fault};
@@ -131,7 +131,7 @@ impl State {
             }
             Kind::StartResponse => {
                 let StartPayload { metadata, body } = StartPayload::take_apart(std::mem::take(&mut frame.payload))?;
-                inflow.started(window, initial_credit(metadata.wire_len()));
+                inflow.started(window, initial_credit(INITIAL_WINDOW, metadata.wire_len()));
                 send.accepted = true;
                 send.head = Some(metadata);
                 inflow.put(0, body, frame.has(Flags::FINAL))
@@ -142,6 +142,9 @@ impl State {
         if put.is_ok() {
             fx.wake(inflow.waker_mut());
             if terminal {
+                let about = send.head.as_ref().map_or(0, Metadata::wire_len);
+                let length = inflow.arrived() + about as u64;
+                self.ahead.learn(frame.header.channel, length, window);
                 self.end_send(request, Over::Done, fx);
             }
         }

@@ -8,12 +8,13 @@
 //! | [`incoming`] | what each frame from the server does |
 //! | [`sends`], [`takes`], [`receives`] | what programs do: as sender, as receiver of a request, as one who waits for requests |
 //! | [`take_link`] | a program's hand on a request that it took |
-//! | [`flows`], [`pieces`] | the two bodies of an exchange |
+//! | [`flows`], [`pieces`], [`ahead`] | the two bodies of an exchange; which are granted more from the start on |
 //! | [`effects`], [`ids`] | what is done once the lock is released; ids |
 //!
 //! Every act is one step: lock, change the state and the outbox, unlock, then wake whoever it concerns. Nobody waits
 //! within a step, so the lock is a plain mutex. Where a receiver's own lock is wanted too, it comes second.
 
+mod ahead;
 pub(crate) mod driver;
 pub(crate) mod effects;
 mod flows;
@@ -143,6 +144,11 @@ impl Conn {
             // There is none, or none for long.
             Err(_) => Arc::clone(&self.permits).acquire_owned().await.ok(),
         }
+    }
+
+    /// What may be sent of a request before it was granted anything, less its metadata, in bytes.
+    pub(crate) fn initial_window(&self) -> u64 {
+        self.step(|state, _| state.limits.initial)
     }
 
     /// Why the connection is over, if it is.

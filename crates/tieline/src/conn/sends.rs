@@ -89,12 +89,16 @@ impl State {
         let request = self.ids.next();
         let id = ExchangeId { client: self.session.client(), request, channel: new.channel };
         let lane = self.outbox.open(id, Way::Request);
-        let mut outflow = Outflow::new(initial_credit(new.metadata.wire_len()));
+        let mut outflow = Outflow::new(initial_credit(self.limits.initial, new.metadata.wire_len()));
         outflow.backlog = new.body;
         outflow.close = new.is_complete.then(|| Close::End { trailer: Bytes::new() });
         let start = StartFrame { flags: new.flags, value: new.limits.to_value(), metadata: new.metadata };
         self.outbox.start(lane, start);
-        let mut flows = Flows::new(id, lane, Inflow::new(self.window, 0), outflow);
+        let ahead = self.ahead.grant(new.channel);
+        if let Some(to) = ahead {
+            self.outbox.ack(lane, to);
+        }
+        let mut flows = Flows::new(id, lane, Inflow::new(self.window, ahead.unwrap_or(0)), outflow);
         flows.feed(&mut self.outbox, fx);
         fx.write();
         self.open += 1;
@@ -217,7 +221,7 @@ impl SendLink {
         self.request
     }
 
-    /// The response's metadata. From its arrival on, the whole window is granted.
+    /// The response's metadata. From its arrival on, the whole window is granted once it is needed.
     pub(crate) fn poll_head(&self, cx: &Context<'_>) -> Poll<Result<Metadata, Error>> {
         self.conn.step(|state, fx| {
             let Some(send) = state.sends.get_mut(&self.request) else { return Poll::Ready(Err(Error::Over)) };
@@ -317,6 +321,11 @@ impl Uploader {
             Some((flows, outbox)) => flows.poll_push(outbox, fx, cx, piece),
             None => Poll::Ready(Err(Error::Over)),
         })
+    }
+
+    /// What may be sent before a receiver has granted anything, in bytes.
+    pub(crate) fn initial_window(&self) -> u64 {
+        self.conn.initial_window()
     }
 
     /// Whether a receiver's program has begun with the request, as far as is known.

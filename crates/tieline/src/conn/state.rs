@@ -10,6 +10,7 @@ use tieline_protocol::session::{ClientSession, Welcome};
 use tieline_protocol::{ChannelId, ClientId, ExchangeId, Fault, Frame, Kind, RequestId};
 use tracing::debug;
 
+use super::ahead::Ahead;
 use super::effects::Effects;
 use super::flows::Flows;
 use super::ids::{IdMap, RequestIds};
@@ -59,6 +60,7 @@ pub(crate) struct State {
     pub(super) limits: ServerLimits,
     pub(super) ids: RequestIds,
     pub(super) window: u64,
+    pub(super) ahead: Ahead,
     pub(super) sends: IdMap<RequestId, Sending>,
     pub(super) takes: IdMap<ExchangeId, Taking>,
     pub(super) receives: IdMap<ChannelId, Slot>,
@@ -89,6 +91,7 @@ impl State {
             limits: ServerLimits::default(),
             ids: RequestIds::new(seed),
             window: greeting.window,
+            ahead: Ahead::default(),
             sends: IdMap::default(),
             takes: IdMap::default(),
             receives: IdMap::default(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tieline_protocol::limits::initial_credit;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::metadata::TRAILER_MAX;
 use tieline_protocol::{Code, ExchangeId, Fault, Metadata, MetadataError};
 
@@ -83,10 +83,11 @@ impl TakeLink {
 
     /// How many bytes can be sent now, at least one; a response with this head has yet to be started.
     pub(crate) fn poll_room(&self, cx: &Context<'_>, head: Option<&Metadata>) -> Poll<Result<usize, Error>> {
-        if let Some(metadata) = head {
-            return Poll::Ready(Ok((initial_credit(metadata.wire_len()) as usize).max(1)));
-        }
         self.conn.step(|state, _| match state.flows(Key::Take(self.id)) {
+            Some((flows, _)) if let Some(metadata) = head => {
+                let first = initial_credit(INITIAL_WINDOW, metadata.wire_len()) as usize;
+                Poll::Ready(Ok(first.max(flows.outflow.credit()).max(1)))
+            }
             Some((flows, outbox)) => flows.poll_room(outbox, cx),
             None => Poll::Ready(Err(Error::Over)),
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tieline_protocol::limits::initial_credit;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::outbox::{Close, StartFrame, Way};
 use tieline_protocol::{
     Code, ExchangeId, Fault, Flags, Frame, Metadata, RequestId, StartLimits, StartPayload, Violation,
@@ -84,7 +84,7 @@ impl State {
             return Err(Violation::invalid("a request was handed out twice on one connection"));
         }
         let StartPayload { metadata, body } = StartPayload::take_apart(std::mem::take(&mut frame.payload))?;
-        let mut inflow = Inflow::new(self.window, initial_credit(metadata.wire_len()));
+        let mut inflow = Inflow::new(self.window, initial_credit(self.limits.initial, metadata.wire_len()));
         inflow.put(0, body, frame.has(Flags::FINAL))?;
         let lane = self.outbox.open(id, Way::Response);
         // A start that crossed a withdrawal belongs to the receive that was withdrawn.
@@ -185,7 +185,7 @@ impl State {
             return;
         };
         take.is_started = true;
-        take.flows.outflow.out.granted(initial_credit(metadata.wire_len()));
+        take.flows.outflow.out.granted(initial_credit(INITIAL_WINDOW, metadata.wire_len()));
         self.outbox.start(take.flows.lane, StartFrame { flags: Flags::NONE, value: 0, metadata });
         fx.write();
     }

@@ -263,7 +263,7 @@ impl SendRequest {
         let (beginning, source) = match self.body.attempt() {
             Attempt::Whole(bytes) => (Beginning { bytes, is_complete: true }, None),
             Attempt::Source(mut source) => {
-                let beginning = upload::begin(&mut source)
+                let beginning = upload::begin(&mut source, conn.initial_window())
                     .await
                     .map_err(|error| Error::Body { source: Arc::new(error), outcome: Outcome::Unstarted })?;
                 let rest = (!beginning.is_complete).then_some(source);

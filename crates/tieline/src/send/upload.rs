@@ -6,7 +6,6 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use tieline_protocol::limits::INITIAL_WINDOW;
 use tokio::task::JoinHandle;
 
 use crate::body::Attempt;
@@ -20,12 +19,12 @@ pub(crate) struct Beginning {
     pub(crate) is_complete: bool,
 }
 
-/// Takes what the source has without waiting, up to the initial window: so a small body travels in its start.
-pub(crate) async fn begin(source: &mut BoxSource) -> io::Result<Beginning> {
+/// Takes what the source has without waiting, up to the initial window: so a small body waits for no grant.
+pub(crate) async fn begin(source: &mut BoxSource, window: u64) -> io::Result<Beginning> {
     let mut pieces: Vec<Bytes> = Vec::new();
     let mut len = 0;
     let is_complete = poll_fn(|cx| {
-        while len < INITIAL_WINDOW as usize {
+        while (len as u64) < window {
             match source.as_mut().poll_piece(cx) {
                 Poll::Pending => return Poll::Ready(Ok(false)),
                 Poll::Ready(None) => return Poll::Ready(Ok(true)),
@@ -150,7 +149,7 @@ impl Upload {
     /// Lets go of what was read once the request can't be sent again, or more was granted than is kept. Before that,
     /// credit bounds what is kept.
     fn keep_less(&mut self) {
-        let is_too_much = |kept: &Kept| self.keep != Keep::First || kept.len > INITIAL_WINDOW as usize;
+        let is_too_much = |kept: &Kept| self.keep != Keep::First || kept.len as u64 > self.to.initial_window();
         if self.kept.as_ref().is_some_and(is_too_much) && self.to.is_accepted() {
             self.kept = None;
         }

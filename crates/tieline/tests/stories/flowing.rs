@@ -32,7 +32,7 @@ async fn body_beyond_the_initial_window_waits_for_grants() {
         let request = wire.expect(Kind::StartRequest).await;
         let id = id_of(&request);
         let payload = StartPayload::split(&request.payload).unwrap();
-        let credit = initial_credit(payload.metadata.wire_len());
+        let credit = initial_credit(INITIAL_WINDOW, payload.metadata.wire_len());
         assert_eq!(payload.body.len() as u64, credit);
         wire.expect_nothing().await;
 

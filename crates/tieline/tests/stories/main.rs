@@ -7,6 +7,7 @@ mod cancelling;
 mod draining;
 mod flowing;
 mod hostile;
+mod initial;
 mod living;
 mod losing;
 mod receiving;

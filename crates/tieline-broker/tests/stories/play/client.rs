@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tieline_broker::ConnKey;
 use tieline_protocol::flow::Outbound;
-use tieline_protocol::limits::initial_credit;
+use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 use tieline_protocol::{ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, RequestId, StartPayload};
 
 use super::{CHANNELS, Op};
@@ -39,6 +39,8 @@ pub(super) struct Taking {
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) conn: ConnKey,
+    /// The initial window of its requests.
+    initial: u64,
     /// It has broken rules, or may have.
     pub(super) hostile: bool,
     pub(super) ended: bool,
@@ -56,9 +58,10 @@ pub(crate) const MEDDLES: usize = 9;
 const WINDOW: u64 = 128 * KIB as u64;
 
 impl Client {
-    pub(super) fn new(conn: ConnKey) -> Self {
+    pub(super) fn new(conn: ConnKey, initial: u64) -> Self {
         Self {
             conn,
+            initial,
             hostile: false,
             ended: false,
             next: 1,
@@ -169,7 +172,7 @@ impl Client {
         let id = on(channel, id(self.conn, self.next));
         self.next += 1;
         self.known.insert(id);
-        let mut outbound = Outbound::new(initial_credit(meta));
+        let mut outbound = Outbound::new(initial_credit(self.initial, meta));
         let len = (body as u64).min(outbound.credit());
         outbound.spend(len);
         let closed = flags.has(Flags::FINAL);
@@ -207,7 +210,7 @@ impl Client {
         let mut about = metadata(meta.min(INITIAL - 100));
         about.push("by", conn.0.to_string()).unwrap();
         let response = taking.response.get_or_insert_with(|| {
-            let mut outbound = Outbound::new(initial_credit(about.wire_len()));
+            let mut outbound = Outbound::new(initial_credit(INITIAL_WINDOW, about.wire_len()));
             outbound.granted(taking.credit);
             outbound
         });

@@ -75,6 +75,8 @@ pub(crate) struct Play {
     clients: Vec<Client>,
     /// Seeds racing writers; 0: none races.
     race: u64,
+    /// The initial window of a request.
+    initial: u64,
     /// Steps after which a grant waited for memory.
     hungry: u64,
 }
@@ -84,12 +86,15 @@ impl Play {
     pub(crate) fn new(budget: u64, race: u64) -> Self {
         let mut config = CoreConfig::default();
         config.window = 128 * KIB as u64;
+        // Where writers race, a request's initial window is larger than a response's.
+        config.initial = if race == 0 { INITIAL as u64 } else { 40 * KIB as u64 };
+        let initial = config.initial;
         config.receives = 2;
         config.requests = 12;
         config.channel_places = 8;
         let mut world = World::with(config, budget);
         world.observer.verifies = true;
-        let mut play = Self { world, clients: Vec::new(), race, hungry: 0 };
+        let mut play = Self { world, clients: Vec::new(), race, initial, hungry: 0 };
         for _ in 0..CLIENTS {
             let client = play.enter();
             play.clients.push(client);
@@ -102,7 +107,7 @@ impl Play {
         if self.race != 0 {
             self.world.race(conn, self.race.wrapping_mul(conn.0 + 1));
         }
-        Client::new(conn)
+        Client::new(conn, self.initial)
     }
 
     /// Plays one act.
