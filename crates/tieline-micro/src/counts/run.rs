@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Cost, callgrind};
-use crate::rig::COUNTED;
 use crate::scenario::Scenario;
+use crate::{library, rig};
 
 /// Counts a scenario. `program` is this program, which goes the scenario's way if it is called with `once` and its name;
 /// callgrind's file stays in `folder`, for `callgrind_annotate`.
@@ -20,7 +20,8 @@ pub fn count(scenario: &Scenario, program: &Path, folder: &Path) -> Result<Cost>
     let run = Command::new(valgrind()?)
         .args(["--tool=callgrind", "--collect-atstart=no", "--dump-instr=yes"])
         .args(["--compress-strings=no", "--compress-pos=no"])
-        .arg(format!("--toggle-collect={COUNTED}"))
+        .arg(format!("--toggle-collect={}", rig::COUNTED))
+        .arg(format!("--toggle-collect={}", library::COUNTED))
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(program)
         .args(["once", scenario.name])
@@ -33,7 +34,7 @@ pub fn count(scenario: &Scenario, program: &Path, folder: &Path) -> Result<Cost>
     let text = std::fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
     let name = program.file_name().and_then(|name| name.to_str()).context("a program without a name")?;
     let tally = callgrind::read(&text, &format!("/{name}"));
-    ensure!(tally.own > 0, "nothing was counted: has {COUNTED} another name now?");
+    ensure!(tally.own > 0, "nothing was counted: has {} or {} another name now?", rig::COUNTED, library::COUNTED);
     let number = u64::from(scenario.runs) * u64::from(scenario.each);
     Ok(Cost {
         own: tally.own.div_ceil(number),

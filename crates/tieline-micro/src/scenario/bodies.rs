@@ -47,7 +47,11 @@ impl Course for Stream {
         }
     }
 
-    fn rig(&mut self) -> &mut Rig {
-        &mut self.place.rig
+    fn begin_counting(&mut self) {
+        self.place.rig.begin_counting();
+    }
+
+    fn rig(&mut self) -> Option<&mut Rig> {
+        Some(&mut self.place.rig)
     }
 }

@@ -46,8 +46,12 @@ impl Course for Small {
         place.rig.arrive(place.channels[at].receiver, &mut place.wire);
     }
 
-    fn rig(&mut self) -> &mut Rig {
-        &mut self.place.rig
+    fn begin_counting(&mut self) {
+        self.place.rig.begin_counting();
+    }
+
+    fn rig(&mut self) -> Option<&mut Rig> {
+        Some(&mut self.place.rig)
     }
 }
 
@@ -84,8 +88,12 @@ impl Course for Framed {
         rig.arrive(receiver, wire.raise(id.channel, channel.count).note(Kind::EndResponse, id, 128));
     }
 
-    fn rig(&mut self) -> &mut Rig {
-        &mut self.place.rig
+    fn begin_counting(&mut self) {
+        self.place.rig.begin_counting();
+    }
+
+    fn rig(&mut self) -> Option<&mut Rig> {
+        Some(&mut self.place.rig)
     }
 }
 
@@ -133,7 +141,11 @@ impl Course for Waiting {
         Self::send(place, sender);
     }
 
-    fn rig(&mut self) -> &mut Rig {
-        &mut self.place.rig
+    fn begin_counting(&mut self) {
+        self.place.rig.begin_counting();
+    }
+
+    fn rig(&mut self) -> Option<&mut Rig> {
+        Some(&mut self.place.rig)
     }
 }

@@ -10,6 +10,7 @@ use std::fmt;
 pub use crowd::Crowd;
 pub use exchanges::{Framed, Small, Waiting};
 
+use crate::library::{Library, Load};
 use crate::rig::Rig;
 
 /// A way, ready to be gone again and again.
@@ -17,8 +18,13 @@ pub trait Course {
     /// Goes it once.
     fn run(&mut self);
 
-    /// The server that it leads through.
-    fn rig(&mut self) -> &mut Rig;
+    /// From now on what it does is counted.
+    fn begin_counting(&mut self);
+
+    /// The server that it leads through, if it leads through one.
+    fn rig(&mut self) -> Option<&mut Rig> {
+        None
+    }
 }
 
 /// A way with a name.
@@ -56,7 +62,7 @@ impl Scenario {
         for _ in 0..self.before {
             course.run();
         }
-        course.rig().begin_counting();
+        course.begin_counting();
         for _ in 0..self.runs {
             course.run();
         }
@@ -144,6 +150,30 @@ pub const SCENARIOS: &[Scenario] = &[
         before: 128,
         runs: 512,
         start: || Box::new(small::Greeting::new()),
+    },
+    Scenario {
+        name: "library-small",
+        what: "128 B each way through the client library, sender and receiver together, one after the other",
+        each: 32,
+        before: 8,
+        runs: 16,
+        start: || Box::new(Library::new(Load::Small { at_once: 1, each: 32 })),
+    },
+    Scenario {
+        name: "library-small-16",
+        what: "the same, 16 at once",
+        each: 16 * 8,
+        before: 4,
+        runs: 8,
+        start: || Box::new(Library::new(Load::Small { at_once: 16, each: 8 })),
+    },
+    Scenario {
+        name: "library-64k",
+        what: "64 KiB of a long body through the client library, sender and receiver together",
+        each: 256,
+        before: 2,
+        runs: 4,
+        start: || Box::new(Library::new(Load::Stream { pieces: 256 })),
     },
 ];
 

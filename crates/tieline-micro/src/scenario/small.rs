@@ -27,8 +27,12 @@ impl Course for Receive {
         rig.arrive(channel.receiver, wire.withdraw(channel.id));
     }
 
-    fn rig(&mut self) -> &mut Rig {
-        &mut self.place.rig
+    fn begin_counting(&mut self) {
+        self.place.rig.begin_counting();
+    }
+
+    fn rig(&mut self) -> Option<&mut Rig> {
+        Some(&mut self.place.rig)
     }
 }
 
@@ -54,8 +58,12 @@ impl Course for Cancel {
         rig.arrive(0, wire.cancel(id));
     }
 
-    fn rig(&mut self) -> &mut Rig {
-        &mut self.place.rig
+    fn begin_counting(&mut self) {
+        self.place.rig.begin_counting();
+    }
+
+    fn rig(&mut self) -> Option<&mut Rig> {
+        Some(&mut self.place.rig)
     }
 }
 
@@ -83,7 +91,11 @@ impl Course for Greeting {
         self.rig.leave(Self::PLACE);
     }
 
-    fn rig(&mut self) -> &mut Rig {
-        &mut self.rig
+    fn begin_counting(&mut self) {
+        self.rig.begin_counting();
+    }
+
+    fn rig(&mut self) -> Option<&mut Rig> {
+        Some(&mut self.rig)
     }
 }

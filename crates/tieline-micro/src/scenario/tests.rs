@@ -13,9 +13,9 @@ fn heard(name: &str, places: usize) -> Vec<Vec<Kind>> {
     for _ in 0..3 {
         course.run();
     }
-    (0..places).for_each(|place| course.rig().listen(place));
+    (0..places).for_each(|place| course.rig().unwrap().listen(place));
     course.run();
-    (0..places).map(|place| kinds(&course.rig().heard(place))).collect()
+    (0..places).map(|place| kinds(&course.rig().unwrap().heard(place))).collect()
 }
 
 fn kinds(bytes: &[u8]) -> Vec<Kind> {
@@ -44,13 +44,13 @@ fn a_framed_exchange_has_all_its_frames() {
 fn whoever_is_answered_in_a_long_line_is_the_next_in_turn() {
     let mut course = Waiting::new(100);
     for turn in 0..50 {
-        (0..16).for_each(|place| course.rig().listen(place));
+        (0..16).for_each(|place| course.rig().unwrap().listen(place));
         course.run();
-        let heard: Vec<_> = (0..16).map(|place| kinds(&course.rig().heard(place))).collect();
+        let heard: Vec<_> = (0..16).map(|place| kinds(&course.rig().unwrap().heard(place))).collect();
         let is_answered = |place: &usize| heard[*place] == [Kind::StartResponse];
         assert_eq!((0..8).filter(is_answered).collect::<Vec<_>>(), [turn % 8]);
         assert_eq!(heard[8], [Kind::StartRequest]);
-        assert_eq!(course.rig().counts().waiting, 100);
+        assert_eq!(course.rig().unwrap().counts().waiting, 100);
     }
 }
 
@@ -74,6 +74,6 @@ fn receives_cancels_and_hellos_are_answered() {
 fn the_crowd_is_as_large_as_it_says() {
     let mut course = (Scenario::of("small-exchange-crowd").unwrap().start)();
     course.run();
-    let counts = course.rig().counts();
+    let counts = course.rig().unwrap().counts();
     assert_eq!((counts.channels, counts.receives, counts.busy), (10_000, 10_000, 0));
 }
