@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::body::collect::Collecting;
 use crate::body::reading::{Incoming, NextPiece, Reading};
-use crate::conn::{SendLink, Upload};
+use crate::conn::{Head, SendLink, Upload};
 use crate::error::Error;
 
 /// A response that has started. Read its body as an [`AsyncRead`], as a [`Stream`], by [`chunk`](Self::chunk), or
@@ -42,9 +42,9 @@ struct Deadline {
 }
 
 impl Response {
-    pub(crate) fn new(link: SendLink, metadata: Metadata, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(link: SendLink, head: Head, deadline: Option<Instant>) -> Self {
         let deadline = deadline.map(|at| Deadline { at, sleep: None });
-        Self { metadata, body: Reading::new(Answer { link, deadline }) }
+        Self { metadata: head.metadata, body: Reading::new(Answer { link, deadline }, head.whole) }
     }
 
     /// What the receiver says of its response.

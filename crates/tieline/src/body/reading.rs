@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tieline_protocol::Metadata;
 use tokio::io::ReadBuf;
 
+use crate::conn::{Pieces, Rest};
 use crate::error::Error;
 
 /// What comes next of a body: a piece, its end, or an error.
@@ -22,6 +23,8 @@ pub(crate) trait Incoming {
 #[derive(Debug)]
 pub(crate) struct Reading<I> {
     pub(crate) incoming: I,
+    /// What was taken from there already, together with the end.
+    came: Pieces,
     /// What a reader by the byte left of a piece.
     rest: Bytes,
     received: u64,
@@ -32,8 +35,13 @@ pub(crate) struct Reading<I> {
 }
 
 impl<I: Incoming> Reading<I> {
-    pub(crate) const fn new(incoming: I) -> Self {
-        Self { incoming, rest: Bytes::new(), received: 0, end: None, trailer: None }
+    /// A body that comes from `incoming`, or of which all that wasn't read is there.
+    pub(crate) fn new(incoming: I, whole: Option<Rest>) -> Self {
+        let (came, end) = match whole {
+            Some(Rest { pieces, trailer }) => (pieces, Some(trailer)),
+            None => (Pieces::default(), None),
+        };
+        Self { incoming, came, rest: Bytes::new(), received: 0, end, trailer: None }
     }
 
     pub(crate) const fn received(&self) -> u64 {
@@ -73,6 +81,9 @@ impl<I: Incoming> Reading<I> {
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.rest))));
         }
+        if let Some(piece) = self.came.pop() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
         if self.trailer.is_some() {
             return Poll::Ready(None);
         }
@@ -104,7 +115,7 @@ mod tests {
     #[test]
     fn a_piece_may_be_read_in_part_and_the_rest_as_a_piece() {
         let cx = Context::from_waker(Waker::noop());
-        let mut reading = Reading::new(One(Some(Bytes::from_static(b"abcde"))));
+        let mut reading = Reading::new(One(Some(Bytes::from_static(b"abcde"))), None);
         let mut space = [0; 2];
         let mut buf = ReadBuf::new(&mut space);
         assert!(reading.poll_read(&cx, &mut buf).is_ready());

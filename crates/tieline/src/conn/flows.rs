@@ -231,6 +231,17 @@ impl Inflow {
         self.inbound.is_closed()
     }
 
+    /// Whether all of it was taken, its end included, or isn't wanted.
+    pub(super) fn is_taken(&self) -> bool {
+        self.is_closed() && self.pieces.is_empty()
+    }
+
+    /// All that wasn't taken yet of a body whose end has come. No credit is asked for it any more.
+    pub(super) fn take_rest(&mut self) -> Option<Rest> {
+        let trailer = self.trailer.clone().filter(|_| self.is_closed())?;
+        Some(Rest { pieces: std::mem::take(&mut self.pieces), trailer })
+    }
+
     fn trailer(&self) -> Option<&Metadata> {
         self.trailer.as_ref().filter(|_| self.pieces.is_empty())
     }
@@ -280,6 +291,13 @@ impl Inflow {
         self.inbound.grant(to);
         Some(to)
     }
+}
+
+/// What is left of a body that has come to its end, to be read without asking the connection.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(crate) pieces: Pieces,
+    pub(crate) trailer: Metadata,
 }
 
 /// A body that goes out.

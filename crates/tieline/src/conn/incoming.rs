@@ -145,7 +145,9 @@ impl State {
                 let about = send.head.as_ref().map_or(0, Metadata::wire_len);
                 let length = inflow.arrived() + about as u64;
                 self.ahead.learn(frame.header.channel, length, window);
-                self.end_send(request, Over::Done, fx);
+                if send.settle(Over::Done, &mut self.outbox, &mut self.open, fx) {
+                    self.sends.remove(&request);
+                }
             }
         }
         Ok(put)

@@ -38,10 +38,10 @@ use tieline_protocol::{Frame, Kind, Metadata};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use effects::{Effects, register};
-pub(crate) use flows::Over;
+pub(crate) use flows::{Over, Rest};
 pub(crate) use pieces::Pieces;
 pub use sends::Upload;
-pub(crate) use sends::{NewSend, SendLink, Uploader, cancelled};
+pub(crate) use sends::{Head, NewSend, SendLink, Uploader, cancelled};
 use state::State;
 pub(crate) use take_link::TakeLink;
 pub(crate) use takes::Answer;

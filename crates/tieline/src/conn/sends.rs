@@ -1,17 +1,18 @@
 //! The sender's part of an exchange.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tieline_protocol::limits::initial_credit;
-use tieline_protocol::outbox::{Close, StartFrame, Way};
+use tieline_protocol::outbox::{Close, Outbox, StartFrame, Way};
 use tieline_protocol::{ChannelId, Code, ExchangeId, Fault, Flags, Metadata, RequestId, StartLimits};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Conn;
 use super::effects::{Effects, register};
-use super::flows::{Flows, Inflow, Outflow, Over};
+use super::flows::{Flows, Inflow, Outflow, Over, Rest};
 use super::state::{Key, Loss, State, error_of};
 use crate::error::{Error, Outcome};
 
@@ -33,6 +34,21 @@ pub(crate) struct Sending {
 impl Sending {
     pub(super) fn outcome(&self) -> Outcome {
         if self.accepted { Outcome::Accepted } else { Outcome::Unknown }
+    }
+
+    /// The server owes nothing more of it; whether nobody else has a hand on it either.
+    pub(super) fn settle(&mut self, over: Over, outbox: &mut Outbox, open: &mut usize, fx: &mut Effects) -> bool {
+        self.live = false;
+        *open -= 1;
+        fx.free(&mut self.place);
+        outbox.discard(self.flows.lane);
+        self.flows.end(over, fx);
+        !self.held
+    }
+
+    fn upload(&self) -> Upload {
+        let flow = &self.flows.outflow;
+        Upload { sent: flow.out.sent(), granted: flow.out.sent() + flow.out.credit(), complete: flow.closed }
     }
 
     /// What a program that cancels it is told.
@@ -76,7 +92,7 @@ impl Conn {
     /// starts any more.
     pub(crate) fn open_send(self: &Arc<Self>, new: NewSend) -> Option<SendLink> {
         let request = self.step(|state, fx| state.open_send(new, fx))?;
-        Some(SendLink { conn: Arc::clone(self), request })
+        Some(SendLink { conn: Arc::clone(self), request, released: None })
     }
 }
 
@@ -152,12 +168,9 @@ impl State {
     /// The server owes nothing more of it.
     pub(super) fn end_send(&mut self, request: RequestId, over: Over, fx: &mut Effects) {
         let Some(send) = self.sends.get_mut(&request).filter(|send| send.live) else { return };
-        send.live = false;
-        self.open -= 1;
-        fx.free(&mut send.place);
-        self.outbox.discard(send.flows.lane);
-        send.flows.end(over, fx);
-        self.forget_send(request);
+        if send.settle(over, &mut self.outbox, &mut self.open, fx) {
+            self.sends.remove(&request);
+        }
     }
 
     fn forget_send(&mut self, request: RequestId) {
@@ -214,6 +227,16 @@ pub(crate) fn cancelled(outcome: Outcome) -> Error {
 pub(crate) struct SendLink {
     conn: Arc<Conn>,
     request: RequestId,
+    /// How far the request's body came, once the connection keeps nothing of the request any more.
+    released: Option<Upload>,
+}
+
+/// How a response begins.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) metadata: Metadata,
+    /// Its body, if all of it has come: then the request is done with, and the connection has forgotten it.
+    pub(crate) whole: Option<Rest>,
 }
 
 impl SendLink {
@@ -221,13 +244,26 @@ impl SendLink {
         self.request
     }
 
-    /// The response's metadata. From its arrival on, the whole window is granted once it is needed.
-    pub(crate) fn poll_head(&self, cx: &Context<'_>) -> Poll<Result<Metadata, Error>> {
+    /// The response's beginning, or all of it. From its arrival on, the whole window is granted
+    /// once it is needed.
+    pub(crate) fn poll_head(&mut self, cx: &Context<'_>) -> Poll<Result<Head, Error>> {
         self.conn.step(|state, fx| {
-            let Some(send) = state.sends.get_mut(&self.request) else { return Poll::Ready(Err(Error::Over)) };
-            if let Some(head) = &send.head {
+            let Entry::Occupied(mut entry) = state.sends.entry(self.request) else {
+                return Poll::Ready(Err(Error::Over));
+            };
+            let send = entry.get_mut();
+            if let Some(metadata) = send.head.take() {
+                if !send.live
+                    && matches!(send.flows.over, Some(Over::Done))
+                    && let Some(rest) = send.flows.inflow.take_rest()
+                {
+                    self.released = Some(send.upload());
+                    entry.remove();
+                    return Poll::Ready(Ok(Head { metadata, whole: Some(rest) }));
+                }
                 send.flows.hand_over(&mut state.outbox, fx);
-                return Poll::Ready(Ok(head.clone()));
+                send.head = Some(metadata.clone());
+                return Poll::Ready(Ok(Head { metadata, whole: None }));
             }
             match &send.flows.over {
                 Some(Over::Failed(error)) => Poll::Ready(Err(error.clone())),
@@ -252,10 +288,8 @@ impl SendLink {
     }
 
     pub(crate) fn upload(&self) -> Upload {
-        self.conn.step(|state, _| {
-            let Some(send) = state.sends.get(&self.request) else { return Upload::default() };
-            let flow = &send.flows.outflow;
-            Upload { sent: flow.out.sent(), granted: flow.out.sent() + flow.out.credit(), complete: flow.closed }
+        self.released.unwrap_or_else(|| {
+            self.conn.step(|state, _| state.sends.get(&self.request).map(Sending::upload).unwrap_or_default())
         })
     }
 
@@ -303,7 +337,9 @@ impl SendLink {
 
 impl Drop for SendLink {
     fn drop(&mut self) {
-        self.conn.step(|state, fx| state.release_send(self.request, fx));
+        if self.released.is_none() {
+            self.conn.step(|state, fx| state.release_send(self.request, fx));
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! A program's hand on a request that it took.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -10,22 +12,22 @@ use tieline_protocol::{Code, ExchangeId, Fault, Metadata, MetadataError};
 
 use super::Conn;
 use super::effects::Effects;
-use super::flows::Over;
+use super::flows::{Over, Rest};
 use super::state::{Key, State};
 use super::takes::{Answer, Hand, Head, unanswered};
 use crate::error::Error;
 
 impl Conn {
-    /// Hands a request to the program; `None` if it is over already.
-    pub(crate) fn hand_over(self: &Arc<Self>, id: ExchangeId, is_served: bool) -> Option<TakeLink> {
-        let head = self.step(|state, fx| {
+    /// Hands a request to the program, with its body if all of it has come; `None` if it is over already.
+    pub(crate) fn hand_over(self: &Arc<Self>, id: ExchangeId, is_served: bool) -> Option<(TakeLink, Option<Rest>)> {
+        let (head, whole) = self.step(|state, fx| {
             let take = state.takes.get_mut(&id).filter(|take| take.flows.over.is_none())?;
             take.hand = if is_served { Hand::Served } else { Hand::Taken };
             take.has_place = is_served;
             take.flows.hand_over(&mut state.outbox, fx);
-            Some(Arc::clone(&take.head))
+            Some((Arc::clone(&take.head), take.flows.inflow.take_rest()))
         })?;
-        Some(TakeLink { conn: Arc::clone(self), id, head, is_released: false })
+        Some((TakeLink { conn: Arc::clone(self), id, head, is_released: AtomicBool::new(false) }, whole))
     }
 
     /// Returns a request that the program hasn't seen.
@@ -40,7 +42,8 @@ pub(crate) struct TakeLink {
     conn: Arc<Conn>,
     id: ExchangeId,
     head: Arc<Head>,
-    is_released: bool,
+    /// The connection keeps nothing of it any more.
+    is_released: AtomicBool,
 }
 
 impl TakeLink {
@@ -132,7 +135,11 @@ impl TakeLink {
                 state.start_response(self.id, metadata, fx);
             }
             state.answer(self.id, answer, fx);
-            state.poll_answered(self.id, cx)
+            let answered = state.poll_answered(self.id, cx);
+            if matches!(answered, Poll::Ready(Ok(()))) && state.forget_answered(self.id) {
+                self.is_released.store(true, Ordering::Relaxed);
+            }
+            answered
         })
     }
 
@@ -156,10 +163,13 @@ impl TakeLink {
 
     /// The handler is done: what it dropped unanswered fails with its words; what it passed on goes on.
     pub(crate) fn settle(self: Arc<Self>, failure: Option<String>) {
+        if self.is_released() {
+            return;
+        }
         match Arc::try_unwrap(self) {
             // Nobody else has a hand on it: letting go of it is the same step.
-            Ok(mut last) => {
-                last.is_released = true;
+            Ok(last) => {
+                last.is_released.store(true, Ordering::Relaxed);
                 last.conn.step(|state, fx| {
                     state.settle_take(last.id, failure, fx);
                     state.release_take(last.id, fx);
@@ -168,11 +178,16 @@ impl TakeLink {
             Err(shared) => shared.conn.step(|state, fx| state.settle_take(shared.id, failure, fx)),
         }
     }
+
+    /// Whoever doesn't see it released though it is finds nothing to do, so no order is needed.
+    fn is_released(&self) -> bool {
+        self.is_released.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for TakeLink {
     fn drop(&mut self) {
-        if !self.is_released {
+        if !self.is_released() {
             self.conn.step(|state, fx| state.release_take(self.id, fx));
         }
     }
@@ -184,6 +199,17 @@ impl State {
             Some(take) => take.flows.poll_closed(cx),
             None => Poll::Ready(Err(Error::Over)),
         }
+    }
+
+    /// Forgets a request of which nothing is left: it is answered, and the program has all of its body. Whether it did.
+    fn forget_answered(&mut self, id: ExchangeId) -> bool {
+        let Entry::Occupied(take) = self.takes.entry(id) else { return false };
+        let flows = &take.get().flows;
+        let is_done = matches!(flows.over, Some(Over::Done)) && flows.inflow.is_taken();
+        if is_done {
+            take.remove();
+        }
+        is_done
     }
 
     fn settle_take(&mut self, id: ExchangeId, failure: Option<String>, fx: &mut Effects) {

@@ -214,7 +214,7 @@ async fn lost_connection_keeps_only_what_programs_still_hold() {
     let conn = greeted();
     let core = Core::new("x".into(), Metadata::new(), 4);
     assert!(conn.attach(&core));
-    let link = send(&conn, b"", true).await;
+    let mut link = send(&conn, b"", true).await;
     write(&conn);
     conn.step(|state, fx| state.lose(Loss::Lost("for good".to_owned()), fx));
     assert!(matches!(link.poll_head(&Context::from_waker(Waker::noop())), Poll::Ready(Err(_))));

@@ -175,8 +175,8 @@ impl Receiver {
         loop {
             let Some(incoming) = ready!(self.core.poll_next(cx))? else { return Poll::Ready(Ok(None)) };
             // One that is over already isn't worth the program's time.
-            if let Some(link) = incoming.conn.hand_over(incoming.id, is_served) {
-                return Poll::Ready(Ok(Some(Request::new(link))));
+            if let Some((link, whole)) = incoming.conn.hand_over(incoming.id, is_served) {
+                return Poll::Ready(Ok(Some(Request::new(link, whole))));
             }
         }
     }

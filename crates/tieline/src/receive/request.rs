@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::respond::{Responder, cancelled};
 use crate::body::collect::Collecting;
 use crate::body::reading::{Incoming, NextPiece, Reading};
-use crate::conn::TakeLink;
+use crate::conn::{Rest, TakeLink};
 use crate::error::Error;
 
 /// A request that this program has taken. Answer it with [`reply`](Self::reply), or stream the response through
@@ -30,9 +30,10 @@ pub struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(link: TakeLink) -> Self {
+    /// A request, with its body if all of it has come.
+    pub(crate) fn new(link: TakeLink, whole: Option<Rest>) -> Self {
         let link = Arc::new(link);
-        let body = RequestBody { body: Reading::new(Arc::clone(&link)) };
+        let body = RequestBody { body: Reading::new(Arc::clone(&link), whole) };
         Self { body, responder: Responder::new(link) }
     }
 

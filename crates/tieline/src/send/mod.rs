@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::body::source::BoxSource;
 use crate::body::{Attempt, Body};
 use crate::client::Client;
-use crate::conn::{Conn, NewSend, SendLink, cancelled};
+use crate::conn::{Conn, Head, NewSend, SendLink, cancelled};
 use crate::error::{Error, Outcome};
 use crate::link::Hub;
 use crate::response::Response;
@@ -219,15 +219,15 @@ impl SendRequest {
             () = cancel.called() => Err(cancelled(Outcome::Unstarted)),
         };
         self.cancel = cancel;
-        let (link, body) = opened?;
+        let (mut link, body) = opened?;
         let body = UnderWay::new(&link, body, self.keep());
         let head = tokio::select! {
             biased;
-            head = head(&link, clock.deadline) => head,
+            head = head(&mut link, clock.deadline) => head,
             () = self.cancel.called() => Err(cancel::verdict(&link).await),
         };
         match head {
-            Ok(metadata) => Ok(Response::new(link, metadata, clock.deadline.map(|deadline| deadline + SLACK))),
+            Ok(head) => Ok(Response::new(link, head, clock.deadline.map(|deadline| deadline + SLACK))),
             Err(error) => {
                 if let Some(body) = body.back().await {
                     self.body.put_back(body);
@@ -300,12 +300,15 @@ impl IntoFuture for SendRequest {
 /// A request that was started, what was read of its body for that, and the rest.
 type Opened = (SendLink, (Beginning, Option<BoxSource>));
 
-/// The response's metadata.
-async fn head(link: &SendLink, deadline: Option<Instant>) -> Result<Metadata, Error> {
+/// The response's beginning.
+async fn head(link: &mut SendLink, deadline: Option<Instant>) -> Result<Head, Error> {
     let head = poll_fn(|cx| link.poll_head(cx));
     match deadline {
         None => head.await,
-        Some(deadline) => timeout_at(deadline + SLACK, head).await.unwrap_or_else(|_| Err(link.time_out())),
+        Some(deadline) => match timeout_at(deadline + SLACK, head).await {
+            Ok(head) => head,
+            Err(_) => Err(link.time_out()),
+        },
     }
 }
 
