@@ -13,16 +13,25 @@ use crate::receive::core::Core;
 
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    wakers: Few<Waker>,
-    permits: Few<OwnedSemaphorePermit>,
-    raises: Vec<Arc<Core>>,
-    stage: Option<Stage>,
-    /// Requests in flight that the server allows, when it has said so.
-    pub(super) permits_to_add: usize,
+    waker: Option<Waker>,
+    permit: Option<OwnedSemaphorePermit>,
+    /// What most steps have none of; it takes no memory and no look then.
+    more: Option<Box<More>>,
     /// Something was put into the outbox.
     pub(super) write: bool,
     /// The driver has something to look at, whether or not it waits for the socket.
     pub(super) rouse: bool,
+}
+
+#[derive(Debug, Default)]
+struct More {
+    /// Behind the first.
+    wakers: Vec<Waker>,
+    permits: Vec<OwnedSemaphorePermit>,
+    raises: Vec<Arc<Core>>,
+    stage: Option<Stage>,
+    /// Requests in flight that the server allows, when it has said so.
+    permits_to_add: usize,
 }
 
 impl Effects {
@@ -33,72 +42,74 @@ impl Effects {
 
     pub(crate) fn wake(&mut self, waker: &mut Option<Waker>) {
         if let Some(waker) = waker.take() {
-            self.wakers.push(waker);
+            self.push_waker(waker);
         }
     }
 
     pub(crate) fn wake_all(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.drain(..).for_each(|waker| self.wakers.push(waker));
+        wakers.drain(..).for_each(|waker| self.push_waker(waker));
+    }
+
+    fn push_waker(&mut self, waker: Waker) {
+        if self.waker.is_none() {
+            self.waker = Some(waker);
+        } else {
+            self.more().wakers.push(waker);
+        }
     }
 
     pub(crate) fn free(&mut self, permit: &mut Option<OwnedSemaphorePermit>) {
-        if let Some(permit) = permit.take() {
-            self.permits.push(permit);
+        if self.permit.is_none() {
+            self.permit = permit.take();
+        } else if let Some(permit) = permit.take() {
+            self.more().permits.push(permit);
         }
     }
 
     /// The receiver has room for one request more.
     pub(crate) fn raise(&mut self, core: Arc<Core>) {
-        self.raises.push(core);
+        self.more().raises.push(core);
     }
 
     pub(crate) fn stage(&mut self, stage: Stage) {
-        self.stage = self.stage.max(Some(stage));
+        let more = self.more();
+        more.stage = more.stage.max(Some(stage));
+    }
+
+    /// The server allows so many requests in flight.
+    pub(super) fn add_permits(&mut self, permits: usize) {
+        self.more().permits_to_add = permits;
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 
     pub(super) fn run(self, conn: &Conn) {
+        match self.more {
+            None => {
+                drop(self.permit);
+                if let Some(waker) = self.waker {
+                    waker.wake();
+                }
+            }
+            Some(more) => more.run(conn, self.permit, self.waker),
+        }
+    }
+}
+
+impl More {
+    fn run(self, conn: &Conn, permit: Option<OwnedSemaphorePermit>, waker: Option<Waker>) {
         if self.permits_to_add > 0 {
             conn.permits.add_permits(self.permits_to_add);
         }
         if let Some(stage) = self.stage {
             conn.set_stage(stage);
         }
-        drop(self.permits);
-        self.wakers.into_each(Waker::wake);
+        drop((permit, self.permits));
+        waker.into_iter().chain(self.wakers).for_each(Waker::wake);
         for core in self.raises {
             core.raise(1);
-        }
-    }
-}
-
-/// Values of which there is mostly at most one, which takes no memory of its own then.
-#[derive(Debug)]
-struct Few<T> {
-    first: Option<T>,
-    more: Vec<T>,
-}
-
-impl<T> Default for Few<T> {
-    fn default() -> Self {
-        Self { first: None, more: Vec::new() }
-    }
-}
-
-impl<T> Few<T> {
-    fn push(&mut self, value: T) {
-        if self.first.is_none() {
-            self.first = Some(value);
-        } else {
-            self.more.push(value);
-        }
-    }
-
-    /// Hands them on, in their order.
-    fn into_each(self, mut act: impl FnMut(T)) {
-        let Some(first) = self.first else { return };
-        act(first);
-        if !self.more.is_empty() {
-            self.more.into_iter().for_each(act);
         }
     }
 }

@@ -1,12 +1,26 @@
 //! Ids that a client draws, one at random for each connection, then increasing ones for its requests; and maps by ids.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tieline_protocol::{ClientId, RequestId};
+use tieline_protocol::{ClientId, ExchangeId, RequestId};
 
 /// A map by ids. Some are drawn by others; but nobody sees the key of the hasher, and credit bounds how many there are.
 pub(super) type IdMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// An exchange as the key of a map.
+///
+/// All of it is compared, and only the request's id is hashed: others draw it at random. Those who don't are at most as
+/// many as the receiver is ready for, so they can't make a look-up long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ByRequest(pub(super) ExchangeId);
+
+impl Hash for ByRequest {
+    fn hash<H: Hasher>(&self, to: &mut H) {
+        self.0.request.hash(to);
+    }
+}
 
 /// Fresh random bits for a connection's id, and a seed for what else on it wants some.
 ///

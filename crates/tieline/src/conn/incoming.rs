@@ -8,6 +8,7 @@ use tieline_protocol::{Code, ExchangeId, Fault, Flags, Frame, Kind, Metadata, Re
 
 use super::effects::Effects;
 use super::flows::Over;
+use super::ids::ByRequest;
 use super::sends::Sending;
 use super::state::State;
 use crate::error::{Error, Outcome};
@@ -155,7 +156,7 @@ impl State {
 
     fn take_in_as_receiver(&mut self, mut frame: Frame, fx: &mut Effects) -> Result<(), Violation> {
         let id = frame.header.exchange_id();
-        let rule = match self.takes.get(&id).filter(|take| take.flows.over.is_none()) {
+        let rule = match self.takes.get(&ByRequest(id)).filter(|take| take.flows.over.is_none()) {
             None => Rule::NotTaken,
             Some(take) if take.flows.inflow.is_closed() => Rule::Taken,
             Some(_) => Rule::Taking,
@@ -191,7 +192,7 @@ impl State {
             self.take_request(frame, fx)?;
             return Ok(Ok(()));
         }
-        let Some(take) = self.takes.get_mut(&id) else { return Ok(Ok(())) };
+        let Some(take) = self.takes.get_mut(&ByRequest(id)) else { return Ok(Ok(())) };
         let inflow = &mut take.flows.inflow;
         let put = match frame.kind {
             Kind::AckResponse => {

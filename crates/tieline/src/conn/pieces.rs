@@ -11,9 +11,17 @@ use tieline_protocol::limits::COPY_BELOW;
 pub(crate) struct Pieces {
     /// Before all others; a body of one piece needs no queue.
     front: Bytes,
-    queue: VecDeque<Bytes>,
-    tail: BytesMut,
+    /// Apart, for most bodies are of one piece, and are moved about more often than they are queued.
+    behind: Option<Box<Behind>>,
     len: usize,
+}
+
+/// Pieces behind the first.
+#[derive(Debug, Default)]
+struct Behind {
+    queue: VecDeque<Bytes>,
+    /// Small ones, joined.
+    tail: BytesMut,
 }
 
 impl Pieces {
@@ -33,11 +41,14 @@ impl Pieces {
         self.len += piece.len();
         if waits_alone {
             self.front = piece;
-        } else if piece.len() < COPY_BELOW {
-            self.tail.extend_from_slice(&piece);
+            return;
+        }
+        let behind = self.behind.get_or_insert_default();
+        if piece.len() < COPY_BELOW {
+            behind.tail.extend_from_slice(&piece);
         } else {
-            self.seal();
-            self.queue.push_back(piece);
+            behind.seal();
+            behind.queue.push_back(piece);
         }
     }
 
@@ -45,10 +56,11 @@ impl Pieces {
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
         let mut piece = std::mem::take(&mut self.front);
         if piece.is_empty() {
-            if self.queue.is_empty() {
-                self.seal();
+            let behind = self.behind.as_mut()?;
+            if behind.queue.is_empty() {
+                behind.seal();
             }
-            piece = self.queue.pop_front()?;
+            piece = behind.queue.pop_front()?;
         }
         self.len -= piece.len();
         Some(piece)
@@ -59,7 +71,9 @@ impl Pieces {
             *self = Self::default();
         }
     }
+}
 
+impl Behind {
     fn seal(&mut self) {
         if !self.tail.is_empty() {
             self.queue.push_back(std::mem::take(&mut self.tail).freeze());

@@ -13,7 +13,7 @@ use tracing::debug;
 use super::ahead::Ahead;
 use super::effects::Effects;
 use super::flows::Flows;
-use super::ids::{IdMap, RequestIds};
+use super::ids::{ByRequest, IdMap, RequestIds};
 use super::receives::Slot;
 use super::sends::Sending;
 use super::takes::Taking;
@@ -62,7 +62,7 @@ pub(crate) struct State {
     pub(super) window: u64,
     pub(super) ahead: Ahead,
     pub(super) sends: IdMap<RequestId, Sending>,
-    pub(super) takes: IdMap<ExchangeId, Taking>,
+    pub(super) takes: IdMap<ByRequest, Taking>,
     pub(super) receives: IdMap<ChannelId, Slot>,
     /// Exchanges that aren't over for the server yet.
     pub(super) open: usize,
@@ -115,7 +115,7 @@ impl State {
         self.outbox.set_payload_max(welcome.limits.payload);
         let places = usize::try_from(welcome.limits.requests).unwrap_or(usize::MAX);
         // A few billions of requests in flight are as good as any number.
-        fx.permits_to_add = places.min(u32::MAX as usize);
+        fx.add_permits(places.min(u32::MAX as usize));
         fx.stage(Stage::Open);
     }
 
@@ -123,7 +123,7 @@ impl State {
     pub(super) fn flows(&mut self, key: Key) -> Option<(&mut Flows, &mut Outbox)> {
         let flows = match key {
             Key::Send(request) => &mut self.sends.get_mut(&request)?.flows,
-            Key::Take(id) => &mut self.takes.get_mut(&id)?.flows,
+            Key::Take(id) => &mut self.takes.get_mut(&ByRequest(id))?.flows,
         };
         Some((flows, &mut self.outbox))
     }

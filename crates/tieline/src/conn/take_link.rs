@@ -1,6 +1,5 @@
 //! A program's hand on a request that it took.
 
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -13,21 +12,22 @@ use tieline_protocol::{Code, ExchangeId, Fault, Metadata, MetadataError};
 use super::Conn;
 use super::effects::Effects;
 use super::flows::{Over, Rest};
+use super::ids::ByRequest;
 use super::state::{Key, State};
-use super::takes::{Answer, Hand, Head, unanswered};
+use super::takes::{Answer, Answered, Hand, Head, unanswered};
 use crate::error::Error;
 
 impl Conn {
     /// Hands a request to the program, with its body if all of it has come; `None` if it is over already.
-    pub(crate) fn hand_over(self: &Arc<Self>, id: ExchangeId, is_served: bool) -> Option<(TakeLink, Option<Rest>)> {
+    pub(crate) fn hand_over(self: Arc<Self>, id: ExchangeId, is_served: bool) -> Option<(TakeLink, Option<Rest>)> {
         let (head, whole) = self.step(|state, fx| {
-            let take = state.takes.get_mut(&id).filter(|take| take.flows.over.is_none())?;
+            let take = state.takes.get_mut(&ByRequest(id)).filter(|take| take.flows.over.is_none())?;
             take.hand = if is_served { Hand::Served } else { Hand::Taken };
             take.has_place = is_served;
             take.flows.hand_over(&mut state.outbox, fx);
             Some((Arc::clone(&take.head), take.flows.inflow.take_rest()))
         })?;
-        Some((TakeLink { conn: Arc::clone(self), id, head, is_released: AtomicBool::new(false) }, whole))
+        Some((TakeLink { conn: self, id, head, is_released: AtomicBool::new(false) }, whole))
     }
 
     /// Returns a request that the program hasn't seen.
@@ -65,7 +65,7 @@ impl TakeLink {
     /// The program doesn't want what is left of the body.
     pub(crate) fn discard_body(&self) {
         self.conn.step(|state, _| {
-            if let Some(take) = state.takes.get_mut(&self.id) {
+            if let Some(take) = state.takes.get_mut(&ByRequest(self.id)) {
                 take.flows.inflow.discard();
             }
         });
@@ -77,7 +77,7 @@ impl TakeLink {
             if let Some(metadata) = head.take() {
                 state.start_response(self.id, metadata, fx);
             }
-            match state.takes.get(&self.id).and_then(|take| take.flows.over.as_ref()) {
+            match state.takes.get(&ByRequest(self.id)).and_then(|take| take.flows.over.as_ref()) {
                 Some(Over::Failed(error)) => Err(error.clone()),
                 _ => Ok(()),
             }
@@ -131,15 +131,14 @@ impl TakeLink {
             return Poll::Ready(Err(MetadataError::TooLong.into()));
         }
         self.conn.step(|state, fx| {
-            if let (Answer::End { .. }, Some(metadata)) = (&answer, head.take()) {
-                state.start_response(self.id, metadata, fx);
+            let head = head.take().filter(|_| matches!(answer, Answer::End { .. }));
+            match state.answer(self.id, head, answer, fx) {
+                Answered::Kept => state.poll_answered(self.id, cx),
+                Answered::Gone => {
+                    self.is_released.store(true, Ordering::Relaxed);
+                    Poll::Ready(Ok(()))
+                }
             }
-            state.answer(self.id, answer, fx);
-            let answered = state.poll_answered(self.id, cx);
-            if matches!(answered, Poll::Ready(Ok(()))) && state.forget_answered(self.id) {
-                self.is_released.store(true, Ordering::Relaxed);
-            }
-            answered
         })
     }
 
@@ -195,28 +194,17 @@ impl Drop for TakeLink {
 
 impl State {
     fn poll_answered(&mut self, id: ExchangeId, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        match self.takes.get_mut(&id) {
+        match self.takes.get_mut(&ByRequest(id)) {
             Some(take) => take.flows.poll_closed(cx),
             None => Poll::Ready(Err(Error::Over)),
         }
     }
 
-    /// Forgets a request of which nothing is left: it is answered, and the program has all of its body. Whether it did.
-    fn forget_answered(&mut self, id: ExchangeId) -> bool {
-        let Entry::Occupied(take) = self.takes.entry(id) else { return false };
-        let flows = &take.get().flows;
-        let is_done = matches!(flows.over, Some(Over::Done)) && flows.inflow.is_taken();
-        if is_done {
-            take.remove();
-        }
-        is_done
-    }
-
     fn settle_take(&mut self, id: ExchangeId, failure: Option<String>, fx: &mut Effects) {
-        let Some(take) = self.takes.get_mut(&id) else { return };
+        let Some(take) = self.takes.get_mut(&ByRequest(id)) else { return };
         if std::mem::replace(&mut take.hand, Hand::Taken) == Hand::Dropped && !take.flows.outflow.closed {
             let fault = failure.map_or_else(unanswered, |words| Fault::because(Code::Application, words));
-            self.answer(id, Answer::Fault(fault), fx);
+            self.answer(id, None, Answer::Fault(fault), fx);
         }
     }
 }

@@ -1,18 +1,21 @@
 //! The receiver's part of an exchange.
 
-use std::sync::Arc;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
-use tieline_protocol::outbox::{Close, StartFrame, Way};
+use tieline_protocol::outbox::{Close, Outbox, StartFrame, Way};
 use tieline_protocol::{
     Code, ExchangeId, Fault, Flags, Frame, Metadata, RequestId, StartLimits, StartPayload, Violation,
 };
 use tokio::time::Instant;
 
+use super::Conn;
 use super::effects::Effects;
 use super::flows::{Flows, Inflow, Outflow, Over};
+use super::ids::ByRequest;
 use super::receives::Slot;
 use super::state::{Loss, State, error_of};
 use crate::error::{Error, Outcome};
@@ -76,11 +79,20 @@ pub(crate) enum Answer {
     Fault(Fault),
 }
 
+/// What became of a request that was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Answered {
+    /// The connection keeps something of it: not all of the answer has room, or not all of the request was read.
+    Kept,
+    /// The connection keeps nothing of it.
+    Gone,
+}
+
 impl State {
     /// A request was assigned to this connection.
     pub(super) fn take_request(&mut self, frame: &mut Frame, fx: &mut Effects) -> Result<(), Violation> {
         let id = frame.header.exchange_id();
-        if self.takes.contains_key(&id) {
+        if self.takes.contains_key(&ByRequest(id)) {
             return Err(Violation::invalid("a request was handed out twice on one connection"));
         }
         let StartPayload { metadata, body } = StartPayload::take_apart(std::mem::take(&mut frame.payload))?;
@@ -116,7 +128,7 @@ impl State {
         }
         let flows = Flows::new(id, lane, inflow, Outflow::new(0));
         let taking = Taking { flows, head, core, hand: Hand::Untaken, has_place: false, is_started: false };
-        self.takes.insert(id, taking);
+        self.takes.insert(ByRequest(id), taking);
         self.open += 1;
         Ok(())
     }
@@ -130,8 +142,8 @@ impl State {
 
     /// Returns a request that the program hasn't seen.
     pub(super) fn give_back(&mut self, id: ExchangeId, fx: &mut Effects) {
-        if self.takes.get(&id).is_some_and(|take| take.hand == Hand::Untaken && take.flows.over.is_none())
-            && let Some(take) = self.takes.remove(&id)
+        if self.takes.get(&ByRequest(id)).is_some_and(|take| take.hand == Hand::Untaken && take.flows.over.is_none())
+            && let Some(take) = self.takes.remove(&ByRequest(id))
         {
             self.open -= 1;
             self.give_back_lane(take.flows.lane, fx);
@@ -142,28 +154,11 @@ impl State {
     ///
     /// What the outbox still has of it is written if this side closed the response, else thrown away.
     pub(super) fn end_take(&mut self, id: ExchangeId, over: Over, fx: &mut Effects) {
-        let Some(take) = self.takes.get_mut(&id).filter(|take| take.flows.over.is_none()) else { return };
+        let Some(take) = self.takes.get_mut(&ByRequest(id)).filter(|take| take.flows.over.is_none()) else { return };
         self.open -= 1;
-        let lane = take.flows.lane;
-        if matches!(over, Over::Done) {
-            if std::mem::take(&mut take.has_place) {
-                match self.me.upgrade() {
-                    Some(conn) if take.core.raised_at_close(&conn) => self.outbox.raise_at_close(lane, id.channel),
-                    _ => fx.raise(Arc::clone(&take.core)),
-                }
-            }
-        } else if !take.flows.inflow.is_closed() {
-            // What came of a request that nobody waits for isn't worth looking at.
-            take.flows.inflow.discard();
-        }
-        if take.flows.outflow.closed {
-            self.outbox.finish(lane, None);
-        } else {
-            self.outbox.discard(lane);
-        }
-        take.flows.end(over, fx);
+        take.end(over, &mut self.outbox, &self.me, fx);
         if take.hand == Hand::Untaken
-            && let Some(take) = self.takes.remove(&id)
+            && let Some(take) = self.takes.remove(&ByRequest(id))
             && take.core.withdrawn(id)
         {
             fx.raise(take.core);
@@ -172,7 +167,7 @@ impl State {
 
     /// The server broke a rule within this exchange.
     pub(super) fn break_take(&mut self, id: ExchangeId, violation: &Violation, fx: &mut Effects) {
-        let Some(take) = self.takes.get_mut(&id).filter(|take| take.flows.over.is_none()) else { return };
+        let Some(take) = self.takes.get_mut(&ByRequest(id)).filter(|take| take.flows.over.is_none()) else { return };
         let payload = Fault::because(Code::Application, violation.message.clone()).encode();
         self.outbox.close(take.flows.lane, Close::Error { flags: Flags::NONE, payload });
         take.flows.outflow.closed = true;
@@ -181,20 +176,96 @@ impl State {
     }
 
     pub(super) fn start_response(&mut self, id: ExchangeId, metadata: Metadata, fx: &mut Effects) {
-        let Some(take) = self.takes.get_mut(&id).filter(|take| !take.is_started && take.flows.over.is_none()) else {
+        if let Some(take) = self.takes.get_mut(&ByRequest(id)) {
+            take.start(metadata, &mut self.outbox, fx);
+        }
+    }
+
+    /// Closes the response, in one step with its start where `head` has one. Of a request of which nothing is left then,
+    /// because it is answered and the program has all of its body, nothing is kept.
+    pub(super) fn answer(
+        &mut self,
+        id: ExchangeId,
+        head: Option<Metadata>,
+        answer: Answer,
+        fx: &mut Effects,
+    ) -> Answered {
+        let Entry::Occupied(mut entry) = self.takes.entry(ByRequest(id)) else { return Answered::Gone };
+        let take = entry.get_mut();
+        if let Some(metadata) = head {
+            take.start(metadata, &mut self.outbox, fx);
+        }
+        let closes = take.close(answer) && take.flows.feed(&mut self.outbox, fx);
+        if closes && take.flows.over.is_none() {
+            self.open -= 1;
+            take.end(Over::Done, &mut self.outbox, &self.me, fx);
+            if take.flows.inflow.is_taken() {
+                entry.remove();
+                return Answered::Gone;
+            }
+        }
+        Answered::Kept
+    }
+
+    /// Sends what credit allows; the exchange ends here once its response is closed.
+    pub(super) fn feed_take(&mut self, id: ExchangeId, fx: &mut Effects) {
+        let Some(take) = self.takes.get_mut(&ByRequest(id)) else { return };
+        if take.flows.feed(&mut self.outbox, fx) {
+            self.end_take(id, Over::Done, fx);
+        }
+    }
+
+    /// The program has let go of the way to answer.
+    pub(super) fn drop_responder(&mut self, id: ExchangeId, fx: &mut Effects) {
+        let Some(take) = self.takes.get_mut(&ByRequest(id)) else { return };
+        if take.hand == Hand::Served {
+            take.hand = Hand::Dropped;
+            take.flows.outflow.give_up();
+        } else {
+            self.fail_unanswered(id, fx);
+        }
+    }
+
+    fn fail_unanswered(&mut self, id: ExchangeId, fx: &mut Effects) {
+        if self.takes.get(&ByRequest(id)).is_some_and(|take| !take.flows.outflow.closed) {
+            self.answer(id, None, Answer::Fault(unanswered()), fx);
+        }
+    }
+
+    /// The program has let go of all of it.
+    pub(super) fn release_take(&mut self, id: ExchangeId, fx: &mut Effects) {
+        self.fail_unanswered(id, fx);
+        if let Some(take) = self.takes.remove(&ByRequest(id))
+            && take.has_place
+        {
+            fx.raise(take.core);
+        }
+    }
+
+    pub(super) fn lose_takes(&mut self, loss: &Loss, fx: &mut Effects) {
+        let ids: Vec<_> = self.takes.keys().map(|key| key.0).collect();
+        for id in ids {
+            self.end_take(id, Over::Failed(error_of(loss, Outcome::Unknown)), fx);
+        }
+    }
+}
+
+impl Taking {
+    fn start(&mut self, metadata: Metadata, outbox: &mut Outbox, fx: &mut Effects) {
+        if self.is_started || self.flows.over.is_some() {
             return;
-        };
-        take.is_started = true;
-        take.flows.outflow.out.granted(initial_credit(INITIAL_WINDOW, metadata.wire_len()));
-        self.outbox.start(take.flows.lane, StartFrame { flags: Flags::NONE, value: 0, metadata });
+        }
+        self.is_started = true;
+        self.flows.outflow.out.granted(initial_credit(INITIAL_WINDOW, metadata.wire_len()));
+        outbox.start(self.flows.lane, StartFrame { flags: Flags::NONE, value: 0, metadata });
         fx.write();
     }
 
-    pub(super) fn answer(&mut self, id: ExchangeId, answer: Answer, fx: &mut Effects) {
-        let Some(take) = self.takes.get_mut(&id) else { return };
-        let flow = &mut take.flows.outflow;
+    /// Says how the response is to be closed; `false` if it is closed already.
+    fn close(&mut self, answer: Answer) -> bool {
+        let flow = &mut self.flows.outflow;
         if flow.closed {
-            return;
+            return false;
         }
         match answer {
             Answer::End { rest, trailer } => {
@@ -206,49 +277,30 @@ impl State {
                 flow.close = Some(Close::Error { flags: Flags::NONE, payload: fault.encode() });
             }
         }
-        self.feed_take(id, fx);
+        true
     }
 
-    /// Sends what credit allows; the exchange ends here once its response is closed.
-    pub(super) fn feed_take(&mut self, id: ExchangeId, fx: &mut Effects) {
-        let Some(take) = self.takes.get_mut(&id) else { return };
-        if take.flows.feed(&mut self.outbox, fx) {
-            self.end_take(id, Over::Done, fx);
+    /// See [`State::end_take`].
+    fn end(&mut self, over: Over, outbox: &mut Outbox, conn: &Weak<Conn>, fx: &mut Effects) {
+        let lane = self.flows.lane;
+        if matches!(over, Over::Done) {
+            if std::mem::take(&mut self.has_place) {
+                if self.core.raised_at_close(conn) {
+                    outbox.raise_at_close(lane, self.flows.id.channel);
+                } else {
+                    fx.raise(Arc::clone(&self.core));
+                }
+            }
+        } else if !self.flows.inflow.is_closed() {
+            // What came of a request that nobody waits for isn't worth looking at.
+            self.flows.inflow.discard();
         }
-    }
-
-    /// The program has let go of the way to answer.
-    pub(super) fn drop_responder(&mut self, id: ExchangeId, fx: &mut Effects) {
-        let Some(take) = self.takes.get_mut(&id) else { return };
-        if take.hand == Hand::Served {
-            take.hand = Hand::Dropped;
-            take.flows.outflow.give_up();
+        if self.flows.outflow.closed {
+            outbox.finish(lane, None);
         } else {
-            self.fail_unanswered(id, fx);
+            outbox.discard(lane);
         }
-    }
-
-    fn fail_unanswered(&mut self, id: ExchangeId, fx: &mut Effects) {
-        if self.takes.get(&id).is_some_and(|take| !take.flows.outflow.closed) {
-            self.answer(id, Answer::Fault(unanswered()), fx);
-        }
-    }
-
-    /// The program has let go of all of it.
-    pub(super) fn release_take(&mut self, id: ExchangeId, fx: &mut Effects) {
-        self.fail_unanswered(id, fx);
-        if let Some(take) = self.takes.remove(&id)
-            && take.has_place
-        {
-            fx.raise(take.core);
-        }
-    }
-
-    pub(super) fn lose_takes(&mut self, loss: &Loss, fx: &mut Effects) {
-        let ids: Vec<_> = self.takes.keys().copied().collect();
-        for id in ids {
-            self.end_take(id, Over::Failed(error_of(loss, Outcome::Unknown)), fx);
-        }
+        self.flows.end(over, fx);
     }
 }
 

@@ -195,8 +195,8 @@ async fn nothing_is_left_of_requests_that_were_taken() {
         take_in(&conn, of_exchange(Kind::StartRequest, id(number), Flags::NONE, payload));
     }
     // One is dropped, one is cancelled in hand, one before it was taken, and one returned.
-    let first = conn.hand_over(id(1), false).unwrap();
-    let second = conn.hand_over(id(2), true).unwrap();
+    let first = Arc::clone(&conn).hand_over(id(1), false).unwrap();
+    let second = Arc::clone(&conn).hand_over(id(2), true).unwrap();
     drop(first);
     for number in [2, 3] {
         let payload = Fault::new(Code::Cancelled).encode();

@@ -8,7 +8,7 @@
 //! outstanding on the last.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use tieline_protocol::{ChannelId, ExchangeId, Metadata};
@@ -240,8 +240,12 @@ impl Core {
 
     /// Counts `more` as outstanding if the receive is open on this connection; whether it is.
     pub(crate) fn raised(&self, conn: &Arc<Conn>, more: u64) -> bool {
+        self.raised_on(Arc::as_ptr(conn), more)
+    }
+
+    fn raised_on(&self, conn: *const Conn, more: u64) -> bool {
         let mut state = self.lock();
-        let here = state.attached.as_ref().is_some_and(|attached| Arc::ptr_eq(attached, conn));
+        let here = state.attached.as_ref().is_some_and(|attached| Arc::as_ptr(attached) == conn);
         if here {
             state.outstanding += more;
         }
@@ -249,8 +253,8 @@ impl Core {
     }
 
     /// As [`Core::raised`] by one, for a place that comes back with the closing of a response.
-    pub(crate) fn raised_at_close(&self, conn: &Arc<Conn>) -> bool {
-        self.raised(conn, 1)
+    pub(crate) fn raised_at_close(&self, conn: &Weak<Conn>) -> bool {
+        self.raised_on(conn.as_ptr(), 1)
     }
 
     pub(crate) fn fail(&self, error: Error, fx: &mut Effects) {
