@@ -3,11 +3,12 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`core`] | what a receiver has across connections, and its readiness |
-//! | [`serve`] | handlers instead of a loop |
+//! | [`serve`], [`places`] | handlers instead of a loop, and the tasks that run them |
 //! | [`request`] | a request and its body |
 //! | [`respond`] | the answer |
 
 pub(crate) mod core;
+mod places;
 pub(crate) mod request;
 pub(crate) mod respond;
 mod serve;

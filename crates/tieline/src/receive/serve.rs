@@ -1,13 +1,12 @@
-//! Serving a channel: handlers run as tasks, in a fixed number of places.
+//! Serving a channel: handlers run in tasks, in a fixed number of places.
 
 use std::fmt;
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::task::JoinSet;
-
 use super::Receiver;
+use super::places::Places;
 use super::request::Request;
 use crate::error::Error;
 
@@ -65,23 +64,22 @@ impl Receiver {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display + Send + 'static,
     {
-        let places = concurrency.max(1);
-        self.core.serve(places as u64);
-        let mut running = JoinSet::new();
+        let concurrency = concurrency.max(1);
+        self.core.serve(concurrency as u64);
+        let mut places = Places::new(concurrency);
         let mut stop = pin!(stop);
         let result = loop {
             tokio::select! {
                 biased;
                 () = &mut stop => break Ok(()),
-                next = poll_fn(|cx| self.poll_placed(cx, &mut running, places)) => match next {
+                next = poll_fn(|cx| self.poll_placed(cx, &places)) => match next {
                     Ok(Some(request)) => {
                         let link = request.link();
                         let handling = handler(request);
-                        // In a box from the start: on its way into a task, a future is moved a dozen times.
-                        running.spawn(Box::pin(async move {
+                        places.run(async move {
                             let failure = handling.await.err().map(|error| format!("{error:#}"));
                             link.settle(failure);
-                        }));
+                        });
                     }
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error),
@@ -89,7 +87,7 @@ impl Receiver {
             }
         };
         self.withdraw().await;
-        while running.join_next().await.is_some() {}
+        places.close().await;
         result
     }
 
@@ -98,16 +96,14 @@ impl Receiver {
     /// A handler's return wakes nobody unless a request waits for its place: it is noticed when the next request comes.
     /// So a handler that answers and returns wakes one task, the connection's, which its own thread then runs; to wake
     /// a second is to wake another thread.
-    fn poll_placed(
+    fn poll_placed<F: Future<Output = ()> + Send + 'static>(
         &self,
-        cx: &mut Context<'_>,
-        running: &mut JoinSet<()>,
-        places: usize,
+        cx: &Context<'_>,
+        places: &Places<F>,
     ) -> Poll<Result<Option<Request>, Error>> {
-        while running.try_join_next().is_some() {}
-        if running.len() >= places {
+        if !places.has_room() {
             ready!(self.core.poll_arrived(cx));
-            let _returned = ready!(running.poll_join_next(cx));
+            ready!(places.poll_room(cx));
         }
         self.poll_request(cx, true)
     }
