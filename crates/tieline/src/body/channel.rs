@@ -15,7 +15,10 @@ use crate::conn::effects::register;
 use crate::error::Error;
 
 /// Bytes that may wait between the program and the upload.
-const ROOM: usize = 64 * 1024;
+const ROOM: usize = 512 * 1024;
+
+/// A program that waits for room is woken when only so many bytes wait, not at each piece.
+const FEW: usize = ROOM / 4;
 
 #[derive(Debug, Default)]
 struct Pipe {
@@ -37,7 +40,7 @@ type Shared = Arc<Mutex<Pipe>>;
 
 /// Pushes the body of a request; made by [`Body::channel`](crate::Body::channel).
 ///
-/// It takes as much as the receiver makes room for, and 64 KiB more. The body is complete with
+/// It takes as much as the receiver makes room for, and 512 KiB more. The body is complete with
 /// [`finish`](Self::finish) (or `shutdown`, as an [`AsyncWrite`]); dropped before, the request is cancelled, for a
 /// body that was cut off must not look complete.
 pub struct BodySender(Shared);
@@ -148,7 +151,7 @@ impl Source for PipeSource {
     fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let mut pipe = lock(&self.0);
         if let Some(piece) = pipe.pieces.pop() {
-            let writer = pipe.writer.take();
+            let writer = if pipe.pieces.len() <= FEW { pipe.writer.take() } else { None };
             drop(pipe);
             wake(writer);
             return Poll::Ready(Some(Ok(piece)));

@@ -12,7 +12,11 @@ use super::pieces::Pieces;
 use crate::error::Error;
 
 /// Bytes of one body that may wait in the outbox for a slow socket; credit may be far more.
-const WAITING_MAX: usize = 256 * 1024;
+const WAITING_MAX: usize = 512 * 1024;
+
+/// A producer that waits for the socket is woken when only so many bytes of its body wait: each waking counts at full
+/// speed, and meanwhile the socket has some to go on with.
+const WAITING_FEW: usize = WAITING_MAX / 2;
 
 /// How an exchange ended for this end.
 #[derive(Clone, Debug)]
@@ -136,6 +140,13 @@ impl Flows {
         register(&mut flow.waker, cx);
         outbox.set_hungry(self.lane, credit > 0);
         Poll::Pending
+    }
+
+    /// The socket took bytes of the outgoing body; its producer goes on once few are left.
+    pub(super) fn progressed(&mut self, outbox: &Outbox, fx: &mut Effects) {
+        if outbox.waiting(self.lane) <= WAITING_FEW {
+            self.outflow.wake(fx);
+        }
     }
 
     /// Whether the outgoing body is closed, all of it being in the outbox.

@@ -134,8 +134,8 @@ impl State {
             Way::Request => Key::Send(id.request),
             Way::Response => Key::Take(id),
         };
-        if let Some((flows, _)) = self.flows(key) {
-            flows.outflow.wake(fx);
+        if let Some((flows, outbox)) = self.flows(key) {
+            flows.progressed(outbox, fx);
         }
     }
 
