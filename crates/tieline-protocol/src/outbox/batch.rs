@@ -97,7 +97,12 @@ impl Batch {
 
     /// Gives the memory back; a connection at rest holds none.
     pub fn release(&mut self) {
-        if self.len == 0 {
+        self.release_above(0);
+    }
+
+    /// Gives the memory back unless it is room for `few` bytes at most, which whoever has few connections may keep.
+    pub fn release_above(&mut self, few: usize) {
+        if self.len == 0 && self.tail.capacity() > few {
             *self = Self::new();
         }
     }
@@ -118,6 +123,20 @@ impl Batch {
 mod tests {
     use super::*;
     use crate::rules::Kind;
+
+    #[test]
+    fn little_room_may_be_kept_and_much_is_given_back() {
+        let mut batch = Batch::new();
+        for (bytes, kept) in [(64, true), (9000, false)] {
+            (0..bytes / 8).for_each(|_| batch.put(Bytes::from_static(b"8 bytes.")));
+            let room = batch.tail.as_ptr();
+            batch.advance(bytes);
+            batch.release_above(4096);
+            batch.put(Bytes::from_static(b"more"));
+            assert_eq!(batch.tail.as_ptr() == room, kept, "{bytes}");
+            batch.advance(4);
+        }
+    }
 
     #[test]
     fn bytes_come_out_in_order_however_much_each_write_takes() {

@@ -16,7 +16,7 @@ use crate::mutant::{Mutant, planted};
 use crate::rules::Kind;
 
 /// Room for so many claims stays with an outbox that rests: about as much as the next write needs.
-const CLAIMS_KEPT: usize = 4;
+const CLAIMS_KEPT: usize = 16;
 
 impl<C: Charge> Outbox<C> {
     /// Moves frames into `batch`, about [`TURN`] bytes of them; what is moved has left.

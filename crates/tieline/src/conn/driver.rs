@@ -33,6 +33,9 @@ const READ_ROOM: usize = 2 * (64 * 1024 + HEADER_LEN);
 /// Less room than this isn't worth a read of its own, in bytes.
 const READ_ROOM_MIN: usize = 8 * 1024;
 
+/// Room for so many bytes of small frames stays with a connection that rests.
+const BATCH_KEPT: usize = 8 * 1024;
+
 /// Rounds of reading and writing before other tasks get their turn.
 const ROUNDS: usize = 16;
 
@@ -285,7 +288,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 let now = self.now();
                 self.liveness.queued(now);
             }
-            Claim::Nothing | Claim::Finished => self.batch.release(),
+            Claim::Nothing | Claim::Finished => self.batch.release_above(BATCH_KEPT),
             Claim::Later => {}
         }
         Ok(claim)

@@ -25,7 +25,7 @@ impl Conn {
             take.hand = if is_served { Hand::Served } else { Hand::Taken };
             take.has_place = is_served;
             take.flows.hand_over(&mut state.outbox, fx);
-            Some((Arc::clone(&take.head), take.flows.inflow.take_rest()))
+            Some((take.head.take()?, take.flows.inflow.take_rest()))
         })?;
         Some((TakeLink { conn: self, id, head, is_released: AtomicBool::new(false) }, whole))
     }
@@ -41,13 +41,13 @@ impl Conn {
 pub(crate) struct TakeLink {
     conn: Arc<Conn>,
     id: ExchangeId,
-    head: Arc<Head>,
+    head: Head,
     /// The connection keeps nothing of it any more.
     is_released: AtomicBool,
 }
 
 impl TakeLink {
-    pub(crate) fn head(&self) -> &Head {
+    pub(crate) const fn head(&self) -> &Head {
         &self.head
     }
 

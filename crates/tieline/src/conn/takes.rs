@@ -37,7 +37,8 @@ pub(crate) struct Head {
 #[derive(Debug)]
 pub(crate) struct Taking {
     pub(super) flows: Flows,
-    pub(super) head: Arc<Head>,
+    /// There until the program has the request in hand.
+    pub(super) head: Option<Head>,
     core: Arc<Core>,
     pub(super) hand: Hand,
     /// It uses one of the places that [`serve`](crate::Receiver::serve) has; to be given back once.
@@ -109,13 +110,8 @@ impl State {
         let limits = StartLimits::from_value(frame.header.value);
         let deadline =
             (limits.deadline_ms > 0).then(|| Instant::now() + Duration::from_millis(u64::from(limits.deadline_ms)));
-        let head = Arc::new(Head {
-            metadata,
-            channel: core.name(),
-            request: id.request,
-            deadline,
-            is_idempotent: frame.has(Flags::IDEMPOTENT),
-        });
+        let is_idempotent = frame.has(Flags::IDEMPOTENT);
+        let head = Some(Head { metadata, channel: core.name(), request: id.request, deadline, is_idempotent });
         match core.arrived(conn, id, fx) {
             Arrival::Taken => {}
             Arrival::Closed => {

@@ -97,8 +97,9 @@ impl Request {
     ///
     /// # Cancellation safety
     /// Dropping the future before it is done fails the request.
-    pub async fn reply(self, body: impl Into<Bytes>) -> Result<(), Error> {
-        self.responder.reply(body).await
+    pub fn reply(self, body: impl Into<Bytes>) -> impl Future<Output = Result<(), Error>> {
+        // Not an async function: its future would have room for the whole request, and is moved about with it.
+        self.responder.reply(body)
     }
 
     /// The way to answer with metadata, or piece by piece. The request's body is given up; use

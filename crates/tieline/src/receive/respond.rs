@@ -80,9 +80,9 @@ impl Responder {
     ///
     /// # Cancellation safety
     /// Dropping the future before it is done fails the request.
-    pub async fn reply(self, body: impl Into<Bytes>) -> Result<(), Error> {
+    pub fn reply(self, body: impl Into<Bytes>) -> impl Future<Output = Result<(), Error>> {
         let answer = Answer::End { rest: body.into(), trailer: Metadata::new() };
-        self.hold.answer(&mut Some(self.metadata), answer).await
+        self.hold.answer(Some(self.metadata), answer)
     }
 
     /// Fails the request with these words.
@@ -105,7 +105,7 @@ impl Responder {
     /// # Cancellation safety
     /// The request has failed with the first poll.
     pub async fn fail_with(self, fault: Fault) -> Result<(), Error> {
-        self.hold.answer(&mut None, failure(fault)).await
+        self.hold.answer(None, failure(fault)).await
     }
 
     /// See [`Request::cancelled`](crate::Request::cancelled).
@@ -181,8 +181,8 @@ impl ResponseWriter {
     ///
     /// # Cancellation safety
     /// The response is complete with the first poll.
-    pub async fn finish_with(mut self, trailer: Metadata) -> Result<(), Error> {
-        self.hold.answer(&mut self.head, Answer::End { rest: Bytes::new(), trailer }).await
+    pub async fn finish_with(self, trailer: Metadata) -> Result<(), Error> {
+        self.hold.answer(self.head, Answer::End { rest: Bytes::new(), trailer }).await
     }
 
     /// Fails the request with these words, behind what was written.
@@ -204,7 +204,7 @@ impl ResponseWriter {
     /// # Cancellation safety
     /// The request has failed with the first poll.
     pub async fn fail_with(self, fault: Fault) -> Result<(), Error> {
-        self.hold.answer(&mut None, failure(fault)).await
+        self.hold.answer(None, failure(fault)).await
     }
 
     /// See [`Request::cancelled`](crate::Request::cancelled).
@@ -267,15 +267,17 @@ struct Hold {
 }
 
 impl Hold {
-    async fn answer(mut self, head: &mut Option<Metadata>, answer: Answer) -> Result<(), Error> {
+    /// Answers, with the response's start if it has yet to be sent.
+    fn answer(mut self, mut head: Option<Metadata>, answer: Answer) -> impl Future<Output = Result<(), Error>> {
         let mut answer = Some(answer);
-        let answered = poll_fn(|cx| match answer.take() {
-            Some(answer) => self.link.poll_answer(cx, head, answer),
-            None => self.link.poll_answered(cx),
+        poll_fn(move |cx| {
+            let answered = ready!(match answer.take() {
+                Some(answer) => self.link.poll_answer(cx, &mut head, answer),
+                None => self.link.poll_answered(cx),
+            });
+            self.is_answered = answered.is_ok();
+            Poll::Ready(answered)
         })
-        .await;
-        self.is_answered = answered.is_ok();
-        answered
     }
 }
 
