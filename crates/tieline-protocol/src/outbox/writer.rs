@@ -18,6 +18,10 @@ use crate::rules::Kind;
 /// Room for so many claims stays with an outbox that rests: about as much as the next write needs.
 const CLAIMS_KEPT: usize = 16;
 
+/// A turn may be longer by so many bytes, for a few headers: two full frames are a turn of twice their payload. If the
+/// second were a header shorter than full, whoever reads it would copy it, and get the next ones in two parts.
+const HEADERS: usize = 8 * HEADER_LEN;
+
 impl<C: Charge> Outbox<C> {
     /// Moves frames into `batch`, about [`TURN`] bytes of them; what is moved has left.
     pub fn claim(&mut self, batch: &mut Batch) {
@@ -148,7 +152,11 @@ impl<C: Charge> Outbox<C> {
         let before_body = starting.as_ref().map_or(0, |start| 2 + start.metadata.wire_len());
         // A frame ends with its turn; but a few small frames before it are no reason to cut a full one, and what
         // would be left of the turn must be worth a header.
-        let room = if batch.len() <= COPY_BELOW { limit } else { limit.saturating_sub(batch.len()).max(COPY_BELOW) };
+        let room = if batch.len() <= COPY_BELOW {
+            limit
+        } else {
+            (limit + HEADERS).saturating_sub(batch.len()).max(COPY_BELOW)
+        };
         let body_len = lane.body.len().min(self.payload_max - before_body).min(room);
         let drained = body_len == lane.body.len();
         let is_final = drained

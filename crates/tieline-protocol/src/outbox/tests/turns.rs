@@ -56,6 +56,21 @@ fn behind_small_frames_a_bulk_body_gets_what_is_left_of_the_turn() {
 }
 
 #[test]
+fn a_claim_of_two_turns_is_two_full_frames_even_behind_an_ack() {
+    let mut outbox = outbox();
+    let key = started_response(&mut outbox, 1);
+    outbox.body(key, zeros(1024 * KIB));
+    for acks in [0, 1, 0] {
+        (0..acks).for_each(|_| outbox.ack(key, 7));
+        let mut batch = Batch::new();
+        outbox.claim_up_to(2 * TURN, &mut batch);
+        let full = PAYLOAD_DEFAULT as usize;
+        assert_eq!(batch.len(), 2 * (HEADER_LEN + full) + acks * HEADER_LEN);
+        outbox.written();
+    }
+}
+
+#[test]
 fn no_claim_is_far_longer_than_a_turn() {
     let mut outbox = outbox();
     outbox.set_payload_max(1024 * 1024);
