@@ -16,7 +16,8 @@ impl Receiver {
     /// The receiver is ready for as many requests as it has free places, and for one more with the frame that closes
     /// a response, so that the next request is under way at once. A handler that fails, or that neither answers its
     /// request nor passes it on, fails the request with its words. A place is free again when its handler has
-    /// returned; work behind the answer belongs into a task of its own.
+    /// returned; work behind the answer belongs into a task of its own. Each place is a task, which is kept and runs one
+    /// handler after the other.
     ///
     /// ```
     /// # async fn example(client: tieline::Client) -> Result<(), tieline::Error> {
