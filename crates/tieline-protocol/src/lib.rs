@@ -9,7 +9,7 @@
 //! | [`session`], [`liveness`] | the order of a connection at each end, and whether the peer is alive |
 //! | [`flow`] | credit: what a producer may send, when a consumer grants |
 //! | [`outbox`] | what a connection has still to write, and in which order |
-//! | [`arena`], [`pieces`], [`time`] | a store with safe keys; a queue of body bytes; time as an argument |
+//! | [`arena`], [`pieces`], [`spare`], [`time`] | a store with safe keys; a queue of body bytes; read buffers; time as an argument |
 //! | `mutant` | faults that can be planted, to show that the tests would notice them |
 //!
 //! `docs/protocol.md` describes the protocol for those who write a client of their own.
@@ -31,6 +31,7 @@ pub mod outbox;
 pub mod pieces;
 pub mod rules;
 pub mod session;
+pub mod spare;
 pub mod time;
 
 pub use error::Code;

@@ -2,11 +2,13 @@
 //! of a frame is in it, or while the socket takes no more.
 
 use std::cell::Cell;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::BytesMut;
 use tieline_protocol::header::HEADER_LEN;
 use tieline_protocol::limits::{PAYLOAD_DEFAULT, SLICE_FROM};
 use tieline_protocol::outbox::Batch;
+use tieline_protocol::spare::Spares;
 
 /// What is read at once: two whole frames of the usual greatest length. A payload that is kept as a slice pins its buffer,
 /// so this is no more than twice the shortest slice.
@@ -15,6 +17,9 @@ const _: () = assert!(READ <= 2 * (SLICE_FROM + HEADER_LEN));
 
 /// Less room than this isn't worth a read.
 const ROOM_MIN: usize = 16 * 1024;
+
+/// Buffers that come back when what was read into them has been written: 1 MiB, as long as the server runs.
+static SPARES: Mutex<Spares> = Mutex::new(Spares::new(READ, 8));
 
 thread_local! {
     static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
@@ -27,8 +32,17 @@ pub(super) fn make_room(buffer: &mut BytesMut, lacks: usize) {
         *buffer = SPARE.take();
     }
     let least = ROOM_MIN.max(lacks);
-    if buffer.capacity() - buffer.len() < least {
-        buffer.reserve(READ.saturating_sub(buffer.len()).max(least));
+    if buffer.capacity() - buffer.len() >= least {
+        return;
+    }
+    let room = READ.saturating_sub(buffer.len()).max(least);
+    if buffer.len() + room > READ {
+        buffer.reserve(room);
+    } else if !buffer.try_reclaim(room) {
+        // The lock is held for a look at eight counters, once in 128 KiB.
+        let mut next = SPARES.lock().unwrap_or_else(PoisonError::into_inner).lend();
+        next.extend_from_slice(buffer);
+        *buffer = next;
     }
 }
 

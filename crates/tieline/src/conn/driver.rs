@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use tieline_protocol::header::HEADER_LEN;
 use tieline_protocol::liveness::{Liveness, LivenessLimits, Pulse};
 use tieline_protocol::outbox::{Batch, Pace};
+use tieline_protocol::spare::Spares;
 use tieline_protocol::{Decoder, Fault, Frame, Kind, Role, Time, Violation, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -32,6 +33,9 @@ const READ_ROOM: usize = 2 * (64 * 1024 + HEADER_LEN);
 
 /// Less room than this isn't worth a read of its own, in bytes.
 const READ_ROOM_MIN: usize = 8 * 1024;
+
+/// Buffers that come back when the program has taken what was read into them: 1 MiB for all connections together.
+static SPARES: Mutex<Spares> = Mutex::new(Spares::new(READ_ROOM, 8));
 
 /// Room for so many bytes of small frames stays with a connection that rests.
 const BATCH_KEPT: usize = 8 * 1024;
@@ -151,9 +155,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// One read and all that it brought; whether it brought anything.
     fn read_some(&mut self, cx: &mut Context<'_>) -> Result<bool, Cause> {
         let lacks = self.decoder.lacks(&self.read);
-        if self.read.capacity() - self.read.len() < lacks.max(READ_ROOM_MIN) {
-            self.read.reserve(lacks.max(READ_ROOM));
-        }
+        self.make_room(lacks.max(READ_ROOM_MIN));
         match tokio_util::io::poll_read_buf(Pin::new(&mut self.io), cx, &mut self.read) {
             Poll::Pending => Ok(false),
             Poll::Ready(Ok(0)) => Err(self.end_of_stream()),
@@ -165,6 +167,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
                 self.liveness.frame(now, self.decoder.is_within_frame(&self.read));
                 Ok(true)
             }
+        }
+    }
+
+    /// Makes room for the next read.
+    fn make_room(&mut self, least: usize) {
+        let held = self.read.len();
+        if self.read.capacity() - held >= least {
+            return;
+        }
+        let room = READ_ROOM.saturating_sub(held).max(least);
+        if held + room > READ_ROOM {
+            self.read.reserve(room);
+        } else if !self.read.try_reclaim(room) {
+            let mut next = SPARES.lock().unwrap_or_else(PoisonError::into_inner).lend();
+            next.extend_from_slice(&self.read);
+            self.read = next;
         }
     }
 
