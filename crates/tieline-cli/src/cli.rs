@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{cert, channel, demo, generate, receive, send, serve, token};
+use crate::{cert, channel, demo, generate, map, receive, send, serve, token};
 
 /// A message bus for requests: streams each request to exactly one free receiver, and its response back.
 #[derive(Parser, Debug)]
@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Send(send::Args),
     /// Answer requests with a program: stdin the request's body, stdout the response
     Receive(receive::Args),
+    /// Send many files, so many at a time: the pool as a distributed xargs
+    Map(map::Args),
     /// Make certificates for TLS
     Cert(cert::Args),
     /// Make tokens, by which a server knows its clients

@@ -11,6 +11,7 @@ mod demo;
 mod exit;
 mod files;
 mod generate;
+mod map;
 mod nearest;
 mod reach;
 mod receive;
@@ -77,6 +78,7 @@ fn run(cli: Cli, flags: &ArgMatches) -> Result<(), Failure> {
         // One thread, which lives to the end: the kernel takes the end of the thread that started a command for
         // the end of its parent.
         Command::Receive(args) => block_on(&mut Builder::new_current_thread(), receive::run(args)),
+        Command::Map(args) => block_on(&mut Builder::new_current_thread(), map::run(args)),
         Command::Demo(args) => block_on(&mut Builder::new_multi_thread(), demo::run(args)),
         Command::Cert(args) => cert::run(&args),
         Command::Token(args) => token::run(args),

@@ -16,7 +16,7 @@ use crate::exit::{self, Failure};
 
 /// The input of a send.
 #[derive(Debug)]
-pub(super) enum Input {
+pub(crate) enum Input {
     /// A regular file, from `from` on: it can be read again.
     File { path: PathBuf, from: u64, length: u64 },
     /// A pipe, a terminal, a device.
@@ -30,7 +30,7 @@ impl Input {
     ///
     /// # Errors
     /// If it can't be read.
-    pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
         match path {
             Some(path) if path != Path::new("-") => named(path).map_err(|error| unreadable(path, &error)),
             _ => Ok(stdin()),
@@ -38,7 +38,7 @@ impl Input {
     }
 
     /// How many bytes it has, if that is known.
-    pub(super) fn length(&self) -> Option<u64> {
+    pub(crate) fn length(&self) -> Option<u64> {
         match self {
             Self::File { length, .. } => Some(*length),
             _ => None,
@@ -46,7 +46,7 @@ impl Input {
     }
 
     /// Whether somebody types it.
-    pub(super) fn is_typed(&self) -> bool {
+    pub(crate) fn is_typed(&self) -> bool {
         matches!(self, Self::Stdin) && io::stdin().is_terminal()
     }
 
@@ -54,7 +54,7 @@ impl Input {
     ///
     /// # Errors
     /// If it can't be read.
-    pub(super) async fn body(self, traffic: Arc<Traffic>) -> Result<Body, Failure> {
+    pub(crate) async fn body(self, traffic: Arc<Traffic>) -> Result<Body, Failure> {
         Ok(match self {
             Self::File { path, from, .. } => {
                 Body::replayable(move || Counted::new(reopen(&path, from), Arc::clone(&traffic)))

@@ -3,17 +3,18 @@
 //! [`traffic`] counts what moves, for the [`progress`] line and the stall; [`report`] has the words for what fails.
 
 mod args;
-mod input;
-mod output;
+pub(crate) mod input;
+pub(crate) mod manner;
+pub(crate) mod output;
 mod progress;
-mod report;
-mod traffic;
+pub(crate) mod report;
+pub(crate) mod traffic;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tieline::{Client, Outcome, RequestId, Retry, SendRequest, Status};
+use tieline::{Client, Outcome, RequestId, SendRequest, Status};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -29,10 +30,7 @@ use crate::terminal;
 use crate::units::Span;
 
 /// How long a cancel, and the goodbye to the server, may take to leave.
-const GOODBYE: Duration = Duration::from_secs(2);
-
-/// How often an idempotent request is sent again unless told otherwise: enough for a server that starts anew.
-const RETRIES_IF_IDEMPOTENT: u32 = 3;
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Sends one request and writes its response.
 ///
@@ -47,7 +45,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             Ok(sending) => sending.run(&mut signals).await,
             Err(failure) => Err(failure),
         },
-        () = signals.next() => Err(Failed { args: &args, request: None, remains: None }.cancelled("cancelled", Outcome::Unstarted)),
+        () = signals.next() => Err(Failed { asked: args.asked(), request: None, remains: None }.cancelled("cancelled", Outcome::Unstarted)),
     };
     waiting.abort();
     // Dropping the exchange has cancelled what was under way; that must leave before we do.
@@ -94,7 +92,7 @@ impl<'a> Sending<'a> {
         // A progress line and what is typed or shown would spoil each other on one terminal.
         let is_drawn = terminal::shows_colour() && !input.is_typed() && !output.is_shown();
         let length = input.length();
-        let request = request(client, args).body(input.body(Arc::clone(&traffic)).await?);
+        let request = args.manner.request(client, &args.channel).body(input.body(Arc::clone(&traffic)).await?);
         let progress = is_drawn.then(|| Progress::show(args.channel.as_str(), length, Arc::clone(&traffic)));
         Ok(Self { args, client, request, output, traffic, progress })
     }
@@ -107,7 +105,7 @@ impl<'a> Sending<'a> {
             let mut exchange = pin!(exchange(request, &mut output, &traffic, &cancel));
             let why = tokio::select! {
                 ended = &mut exchange => Err(ended),
-                () = stalled(&traffic, args.stall) => Ok(Why::Stalled),
+                () = stalled(&traffic, args.manner.stall) => Ok(Why::Stalled),
                 () = signals.next() => Ok(Why::Told),
             };
             match why {
@@ -126,13 +124,13 @@ impl<'a> Sending<'a> {
         drop(progress);
         let Err(cut) = ended else { return output.complete().await };
         let remains = (traffic.down() > 0).then(|| output.remains());
-        let failed = |request| Failed { args, request, remains };
+        let failed = |request| Failed { asked: args.asked(), request, remains };
         Err(match cut {
             Cut::Failed(error, request) => failed(request).failure(&error),
             Cut::Unwritable(failure) => failure,
             Cut::Cancelled(Why::Told, outcome) => failed(None).cancelled("cancelled", outcome),
             Cut::Cancelled(Why::Stalled, outcome) => {
-                let limit = args.stall.map(|limit| limit.to_string()).unwrap_or_default();
+                let limit = args.manner.stall.map(|limit| limit.to_string()).unwrap_or_default();
                 failed(None).cancelled(&format!("cancelled: no byte moved, either way, for {limit}"), outcome)
             }
         })
@@ -186,30 +184,4 @@ async fn stalled(traffic: &Traffic, limit: Option<Span>) {
 fn outcome_of_a_cancel(client: &Client) -> Outcome {
     let was_connected = !matches!(*client.status().borrow(), Status::Idle | Status::Connecting);
     if was_connected { Outcome::Unknown } else { Outcome::Unstarted }
-}
-
-/// The request as it was asked for, without its body.
-fn request(client: &Client, args: &Args) -> SendRequest {
-    let mut request = client.send(args.channel.as_str());
-    for (name, value) in &args.meta {
-        request = request.meta(name, value);
-    }
-    if let Some(wait) = args.wait {
-        request = request.wait(wait.0);
-    }
-    if let Some(limit) = args.timeout {
-        request = request.timeout(limit.0);
-    }
-    if args.no_wait {
-        request = request.no_wait();
-    }
-    if args.idempotent {
-        request = request.idempotent();
-    }
-    match args.retry {
-        Some(times) => request.retry(Retry::up_to(times)),
-        // The library by itself sends again only what is certainly unstarted; this was said to be safe as well.
-        None if args.idempotent && !args.no_wait => request.retry(Retry::up_to(RETRIES_IF_IDEMPOTENT)),
-        None => request,
-    }
 }

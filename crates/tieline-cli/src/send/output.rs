@@ -11,7 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use crate::exit::{self, Failure};
 
 /// The output of a send.
-pub(super) struct Output {
+pub(crate) struct Output {
     writer: Box<dyn AsyncWrite + Send + Unpin>,
     place: Place,
 }
@@ -31,7 +31,7 @@ impl Output {
     ///
     /// # Errors
     /// If it can't be written.
-    pub(super) async fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) async fn open(path: Option<&Path>) -> Result<Self, Failure> {
         match path {
             Some(path) if path != Path::new("-") => Self::named(path).await.map_err(|error| unwritable(path, &error)),
             _ => Ok(Self { writer: Box::new(tokio::io::stdout()), place: Place::Stdout(name_of_stdout()) }),
@@ -66,7 +66,7 @@ impl Output {
     }
 
     /// Whether it is shown on a terminal.
-    pub(super) fn is_shown(&self) -> bool {
+    pub(crate) fn is_shown(&self) -> bool {
         matches!(self.place, Place::Stdout(_)) && io::stdout().is_terminal()
     }
 
@@ -74,7 +74,7 @@ impl Output {
     ///
     /// # Errors
     /// If they can't be written, also because nobody reads any more.
-    pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let written = async {
             self.writer.write_all(bytes).await?;
             self.writer.flush().await
@@ -87,7 +87,7 @@ impl Output {
     ///
     /// # Errors
     /// If it can't be written to the disk or renamed.
-    pub(super) async fn complete(self) -> Result<(), Failure> {
+    pub(crate) async fn complete(self) -> Result<(), Failure> {
         let Place::File { temporary, path, file } = self.place else { return Ok(()) };
         let shown = path.clone();
         let placed = tokio::task::spawn_blocking(move || {
@@ -99,7 +99,7 @@ impl Output {
     }
 
     /// What is to be said of it when the response isn't complete but some of it came.
-    pub(super) fn remains(&self) -> String {
+    pub(crate) fn remains(&self) -> String {
         match &self.place {
             Place::Stdout(Some(path)) | Place::Stream(path) => format!("{} is incomplete.", name(path)),
             Place::Stdout(None) => "What was written to stdout is incomplete.".to_owned(),

@@ -2,31 +2,43 @@
 
 use tieline::{Code, Error, Fault, Outcome, RequestId};
 
-use super::args::Args;
+use crate::channel::Name;
 use crate::exit::{self, Failure, Started};
+use crate::reach::Reach;
 use crate::terminal::short;
 use crate::units::Span;
 
+/// What was asked for, as far as it matters to whoever reads of its failure.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The channel it was sent to.
+    pub(crate) channel: &'a Name,
+    /// Where the server is.
+    pub(crate) reach: &'a Reach,
+    /// Running it twice was said to do no harm.
+    pub(crate) idempotent: bool,
+}
+
 /// A request that failed, with what is known of it.
-pub(super) struct Failed<'a> {
+pub(crate) struct Failed<'a> {
     /// What was asked for.
-    pub(super) args: &'a Args,
+    pub(crate) asked: Asked<'a>,
     /// The request's id, if its response had begun.
-    pub(super) request: Option<RequestId>,
+    pub(crate) request: Option<RequestId>,
     /// What is to be said of the output, if some of the response came.
-    pub(super) remains: Option<String>,
+    pub(crate) remains: Option<String>,
 }
 
 impl Failed<'_> {
     /// The words and the exit status for a request that ended with `error`.
-    pub(super) fn failure(self, error: &Error) -> Failure {
+    pub(crate) fn failure(self, error: &Error) -> Failure {
         let outcome = error.outcome();
         match error {
             Error::Unreachable { reason, .. } => {
-                return self.args.reach.unreachable(reason, &format!(" {}", self.safety(outcome)));
+                return self.asked.reach.unreachable(reason, &format!(" {}", self.safety(outcome)));
             }
             Error::Tls { trouble, reason, .. } => {
-                return self.args.reach.no_tls(*trouble, reason, &format!(" {}", self.safety(outcome)));
+                return self.asked.reach.no_tls(*trouble, reason, &format!(" {}", self.safety(outcome)));
             }
             Error::Body { source, .. } => {
                 let failure = Failure::new(exit::NO_INPUT, format!("the input can't be read: {source}"));
@@ -49,7 +61,7 @@ impl Failed<'_> {
     }
 
     /// The words and the exit status for a request that we cancelled ourselves.
-    pub(super) fn cancelled(self, why: &str, outcome: Outcome) -> Failure {
+    pub(crate) fn cancelled(self, why: &str, outcome: Outcome) -> Failure {
         match outcome {
             Outcome::Unstarted => {
                 let status = exit::status_of(Code::Cancelled, Started::No);
@@ -61,8 +73,8 @@ impl Failed<'_> {
 
     /// What happened, without a full stop.
     fn what(&self, error: &Error) -> String {
-        let channel = &self.args.channel;
-        let server = &self.args.reach.server;
+        let channel = &self.asked.channel;
+        let server = &self.asked.reach.server;
         let unstarted = error.outcome() == Outcome::Unstarted;
         let message = |fault: &Fault| fault.message.trim_end_matches('.').to_owned();
         match (error, error.code(), error.fault()) {
@@ -99,7 +111,7 @@ impl Failed<'_> {
         match fault.busy {
             Some(busy) if nobody_took_it && fault.free.unwrap_or(0) == 0 => {
                 let one = if busy == 0 { "start one:" } else { "start another:" };
-                failure.line(format!("{one}  tieline receive {} -- CMD", self.args.channel))
+                failure.line(format!("{one}  tieline receive {} -- CMD", self.asked.channel))
             }
             _ => failure,
         }
@@ -117,10 +129,10 @@ impl Failed<'_> {
     fn safety(&self, outcome: Outcome) -> &'static str {
         match outcome {
             Outcome::Unstarted => "Nothing was started: safe to send again.",
-            Outcome::Accepted if self.args.idempotent => {
+            Outcome::Accepted if self.asked.idempotent => {
                 "The program ran; the request is idempotent: safe to send again."
             }
-            Outcome::Unknown if self.args.idempotent => {
+            Outcome::Unknown if self.asked.idempotent => {
                 "The program may have run; the request is idempotent: safe to send again."
             }
             Outcome::Accepted => "The program ran: sending again may repeat its effects.",
@@ -141,6 +153,7 @@ fn receivers(fault: &Fault) -> String {
 mod tests {
     use clap::Parser;
 
+    use super::super::args::Args;
     use super::*;
 
     #[derive(Parser)]
@@ -152,7 +165,7 @@ mod tests {
     fn failure(flags: &[&str], error: &Error, request: Option<u128>, remains: Option<&str>) -> Failure {
         let line = Line::parse_from(["send", "upper"].iter().chain(flags));
         let request = request.map(RequestId::from_u128);
-        Failed { args: &line.args, request, remains: remains.map(str::to_owned) }.failure(error)
+        Failed { asked: line.args.asked(), request, remains: remains.map(str::to_owned) }.failure(error)
     }
 
     fn failed(fault: Fault, outcome: Outcome) -> Error {

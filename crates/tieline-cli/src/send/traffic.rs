@@ -1,4 +1,4 @@
-//! How many bytes have moved, and when the last one did: for the progress line and for `--stall`.
+//! How many bytes have moved, and when the last one did: for the progress line, the joblog and `--stall`.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// The bytes of one send, counted on both ways.
 #[derive(Debug)]
-pub(super) struct Traffic {
+pub(crate) struct Traffic {
     begun: Instant,
     up: AtomicU64,
     down: AtomicU64,
@@ -22,34 +22,36 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Nothing has moved yet.
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { begun: Instant::now(), up: 0.into(), down: 0.into(), last: 0.into() })
     }
 
     /// Bytes of the request's body that were taken from the input.
-    pub(super) fn up(&self) -> u64 {
+    pub(crate) fn up(&self) -> u64 {
         self.up.load(Relaxed)
     }
 
     /// Bytes of the response's body that came.
-    pub(super) fn down(&self) -> u64 {
+    pub(crate) fn down(&self) -> u64 {
         self.down.load(Relaxed)
     }
 
     /// How long it has been going on.
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }
 
     /// Bytes came down.
-    pub(super) fn count_down(&self, bytes: usize) {
+    pub(crate) fn count_down(&self, bytes: usize) {
         self.down.fetch_add(bytes as u64, Relaxed);
         self.moved();
     }
 
-    /// The input begins anew.
+    /// The request begins anew.
     fn restart(&self) {
         self.up.store(0, Relaxed);
+        self.down.store(0, Relaxed);
+        self.moved();
     }
 
     fn count_up(&self, bytes: usize) {
@@ -62,7 +64,7 @@ impl Traffic {
     }
 
     /// Waits until no byte has moved for `limit`.
-    pub(super) async fn stalled(&self, limit: Duration) {
+    pub(crate) async fn stalled(&self, limit: Duration) {
         loop {
             let last = self.begun + Duration::from_millis(self.last.load(Relaxed));
             if last.elapsed() >= limit {
@@ -74,14 +76,14 @@ impl Traffic {
 }
 
 /// A reader whose bytes are counted as going up.
-pub(super) struct Counted<R> {
+pub(crate) struct Counted<R> {
     inner: R,
     traffic: Arc<Traffic>,
 }
 
 impl<R> Counted<R> {
     /// Counts what is read from `inner`, from 0.
-    pub(super) fn new(inner: R, traffic: Arc<Traffic>) -> Self {
+    pub(crate) fn new(inner: R, traffic: Arc<Traffic>) -> Self {
         traffic.restart();
         Self { inner, traffic }
     }
