@@ -3,9 +3,12 @@
 use std::ffi::OsString;
 use std::num::NonZeroU16;
 
+use hyper::Method;
+
+use super::http::Url;
 use crate::channel::Name;
 use crate::reach::Reach;
-use crate::units::Span;
+use crate::units::{Size, Span};
 
 /// The flags of `tieline receive`.
 #[derive(clap::Args, Debug)]
@@ -14,7 +17,7 @@ pub(crate) struct Args {
     /// The channel to take requests from
     pub(super) channel: Name,
 
-    /// How many requests to work on at once, each with a command of its own
+    /// How many requests to work on at once, each with a command, or a connection to the service, of its own
     #[arg(long, value_name = "N", default_value = "1")]
     pub(super) jobs: NonZeroU16,
 
@@ -23,11 +26,40 @@ pub(crate) struct Args {
     pub(super) grace: Span,
 
     #[command(flatten)]
+    pub(super) service: ServiceArgs,
+
+    #[command(flatten)]
     pub(super) reach: Reach,
 
     /// The command and its arguments, behind --; it is run without a shell
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(last = true, required_unless_present = "http", conflicts_with = "http", value_name = "CMD")]
     pub(super) command: Vec<OsString>,
+}
+
+/// The flags of a receiver that is an HTTP service.
+#[derive(clap::Args, Debug)]
+pub(super) struct ServiceArgs {
+    /// Pass requests on to this HTTP service instead of a command, as http://HOST:PORT/PATH
+    #[arg(long, value_name = "URL")]
+    pub(super) http: Option<Url>,
+
+    /// The method of the requests to the service
+    #[arg(long, value_name = "METHOD", default_value = "POST", requires = "http")]
+    pub(super) method: Method,
+
+    /// Read so much of a request's body before it is passed on; one that ends by then goes with a Content-Length, for
+    /// services that don't take chunks. A longer one is streamed [default: only what is there at once]
+    #[arg(long, value_name = "SIZE", requires = "http")]
+    pub(super) buffer: Option<Size>,
+
+    /// How long a request waits for a service that can't be connected to, before it fails
+    #[arg(long, value_name = "DURATION", default_value = "10s", requires = "http")]
+    pub(super) service_wait: Span,
+
+    /// Take a response that has neither a length nor chunks for complete when the connection ends, which it also does
+    /// when the service dies
+    #[arg(long, requires = "http")]
+    pub(super) trust_close: bool,
 }
 
 /// Shown under `--help` and in the man page.
@@ -44,5 +76,9 @@ is killed.
 
 Environment of the command: TIELINE_CHANNEL, TIELINE_REQUEST_ID, TIELINE_REMAINING_MS (until the deadline), and \
 TIELINE_META_NAME for each piece of metadata (upper-case, '-' as '_'). TIELINE_TOKEN is not passed on.
+
+With --http, the request's body is the body of an HTTP request, with content-type, traceparent and each piece of metadata \
+as Tieline-Meta-NAME; the response's body and the same headers come back, as they come. A status other than 2xx fails the \
+response with the beginning of its body. Cancel and deadline close the connection.
 
 Ctrl-C or SIGTERM once: take no more and finish. Twice: end the commands now.";

@@ -1,4 +1,4 @@
-//! `tieline receive CHANNEL -- CMD`: answers requests with a program.
+//! `tieline receive CHANNEL -- CMD`: answers requests with a program; with `--http URL`, with an HTTP service ([`http`]).
 //!
 //! [`worker`] takes requests and knows when to stop; [`job`] runs the command for one of them, through
 //! [`command`] (starting it), [`group`] (its processes), [`stderr`] and [`ending`] (what its sender is told of its
@@ -10,6 +10,7 @@ mod ending;
 mod environment;
 mod group;
 pub(crate) mod guard;
+mod http;
 mod job;
 pub(crate) mod shim;
 mod stderr;

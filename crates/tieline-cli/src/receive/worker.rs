@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tieline::Client;
+use tieline::{Client, Request};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::args::Args;
 use super::command::Program;
 use super::guard::Guard;
+use super::http::{self, Service};
 use super::job::Work;
 use crate::exit::{self, Failure};
 use crate::reach::tell_losses;
@@ -27,49 +28,74 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let internal = |error: std::io::Error| Failure::new(exit::INTERNAL, error.to_string());
     let signals = EndSignals::listen().map_err(internal)?;
-    let guard = Guard::start().map_err(internal)?;
-    let program = Program::new(args.command, guard).map_err(|words| Failure::new(exit::USAGE, words))?;
-    let now = CancellationToken::new();
-    let finish = CancellationToken::new();
-    let work = Arc::new(Work { channel: args.channel.to_string(), program, grace: args.grace.0, now: now.clone() });
-    let ending = tokio::spawn(end_on_signals(signals, args.channel.to_string(), finish.clone(), now));
-
+    let (finish, now) = (CancellationToken::new(), CancellationToken::new());
+    let channel = args.channel.to_string();
     let client = args.reach.client()?;
-    let waiting = tokio::spawn(args.reach.clone().mention_waiting(client.clone()));
-    let ready = format!("{}  {} ready", args.channel, args.jobs);
-    let served = serve(&client, work, args.jobs.get().into(), ready, &finish).await;
+    let jobs = usize::from(args.jobs.get());
+    let ready = format!("{channel}  {jobs} ready");
+    let places = Places { client: client.clone(), channel: channel.clone(), jobs, ready };
+    let ending = |signals| tokio::spawn(end_on_signals(signals, channel.clone(), finish.clone(), now.clone()));
+    let mention = || tokio::spawn(args.reach.clone().mention_waiting(client.clone()));
+    let (ending, waiting, served) = if let Some(url) = args.service.http.clone() {
+        let service = Arc::new(Service::new(&channel, url, &args.service, now.clone()));
+        let (ending, waiting) = (ending(signals), mention());
+        (ending, waiting, http::serve(service, &places, &finish).await)
+    } else {
+        let guard = Guard::start().map_err(internal)?;
+        let program = Program::new(args.command, guard).map_err(|words| Failure::new(exit::USAGE, words))?;
+        let work = Arc::new(Work { channel: channel.clone(), program, grace: args.grace.0, now: now.clone() });
+        let (ending, waiting) = (ending(signals), mention());
+        let handler = move |request| {
+            let work = Arc::clone(&work);
+            async move { work.answer(request).await }
+        };
+        (ending, waiting, places.serve(handler, &finish).await)
+    };
     let _ = timeout(GOODBYE, client.close()).await;
     waiting.abort();
     ending.abort();
     served.map_err(|error| args.reach.failure(&error))
 }
 
-async fn serve(
-    client: &Client,
-    work: Arc<Work>,
+/// The places in which requests are worked on.
+pub(super) struct Places {
+    client: Client,
+    pub(super) channel: String,
     jobs: usize,
+    /// What is said when they are ready.
     ready: String,
-    finish: &CancellationToken,
-) -> Result<(), tieline::Error> {
-    let receiver = tokio::select! {
-        opened = client.receive(&work.channel).open() => opened?,
-        // Told to end before there was anything to finish.
-        () = finish.cancelled() => return Ok(()),
-    };
-    say(&ready);
-    let losses = tell_losses(client.status(), work.channel.clone(), ready);
-    // Who withdraws misses nothing by a connection that goes.
-    let telling = tokio::spawn(finish.clone().run_until_cancelled_owned(losses));
-    let handler = move |request| {
-        let work = Arc::clone(&work);
-        async move {
-            work.answer(request).await;
-            Ok::<(), Infallible>(())
-        }
-    };
-    let served = receiver.serve_until(jobs, handler, finish.cancelled()).await;
-    telling.abort();
-    served
+}
+
+impl Places {
+    /// Takes requests until `finish` says so, and finishes what runs.
+    ///
+    /// # Errors
+    /// If the server stays out of reach, or refuses.
+    pub(super) async fn serve<H, F>(&self, handler: H, finish: &CancellationToken) -> Result<(), tieline::Error>
+    where
+        H: Fn(Request) -> F + Send,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let receiver = tokio::select! {
+            opened = self.client.receive(&self.channel).open() => opened?,
+            // Told to end before there was anything to finish.
+            () = finish.cancelled() => return Ok(()),
+        };
+        say(&self.ready);
+        let losses = tell_losses(self.client.status(), self.channel.clone(), self.ready.clone());
+        // Who withdraws misses nothing by a connection that goes.
+        let telling = tokio::spawn(finish.clone().run_until_cancelled_owned(losses));
+        let handler = move |request| {
+            let handling = handler(request);
+            async move {
+                handling.await;
+                Ok::<(), Infallible>(())
+            }
+        };
+        let served = receiver.serve_until(self.jobs, handler, finish.cancelled()).await;
+        telling.abort();
+        served
+    }
 }
 
 /// Once: take no more, and finish. Twice: end the commands now.

@@ -1,0 +1,298 @@
+//! A request's way through the service.
+//!
+//! ```text
+//!                       status 2xx          its body ends as announced
+//!  connecting ─▶ asking ──────────▶ answering ───────────────────────▶ the response ends
+//!      │           │ other status       │ it doesn't
+//!      ▼           ▼                    ▼
+//!   the response fails, with what is known of why
+//! ```
+//!
+//! At any time the request may be over for another reason: then the connection is closed, which tells the service.
+//! Each request has a connection of its own, so that what is refused was certainly not seen by the service.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{self, HeaderValue};
+use hyper::{HeaderMap, Method, Response};
+use hyper_util::rt::TokioIo;
+use tieline::{Code, Fault, Metadata, Request, RequestBody, RequestId, Responder, ResponseWriter};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::super::args::ServiceArgs;
+use super::body::Up;
+use super::url::Url;
+use super::{connecting, headers};
+use crate::terminal::{say, short};
+use crate::units::Size;
+
+/// How much of the body of a status that isn't 2xx goes to the sender, in bytes. (An error's frame keeps the end of a detail
+/// that is too long for it; here the beginning matters.)
+const DETAIL: usize = 768;
+
+/// How long that is waited for.
+const DETAIL_WITHIN: Duration = Duration::from_secs(2);
+
+/// A service that answers a channel's requests.
+pub(crate) struct Service {
+    channel: String,
+    url: Url,
+    method: Method,
+    buffer: Option<u64>,
+    patience: Duration,
+    trusts_close: bool,
+    /// Set when requests must end at once.
+    now: CancellationToken,
+}
+
+/// A response that has begun, with the task that moves its bytes.
+struct Begun {
+    response: Response<Incoming>,
+    /// Dropping it closes the connection.
+    _connection: JoinSet<()>,
+}
+
+impl Service {
+    /// The service at `url`, as it was asked for.
+    pub(crate) fn new(channel: &str, url: Url, args: &ServiceArgs, now: CancellationToken) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            url,
+            method: args.method.clone(),
+            buffer: args.buffer.map(|size| size.0),
+            patience: args.service_wait.0,
+            trusts_close: args.trust_close,
+            now,
+        }
+    }
+
+    /// Waits until the service can be connected to.
+    pub(super) async fn is_there(&self) {
+        let refused = |error: &std::io::Error| say(format!("{}  waiting for {}: {error}", self.channel, self.url));
+        // It never gives up.
+        let _ = connecting::patiently(&self.url, None, refused).await;
+    }
+
+    /// Answers one request. `stop` is set if the service can't be connected to: then no more are to be taken.
+    pub(super) async fn answer(&self, request: Request, stop: &CancellationToken) {
+        let id = request.id();
+        let head = self.head(&request);
+        let (body, responder) = request.into_parts();
+        let begun = tokio::select! {
+            begun = self.ask(head, body, stop) => begun,
+            over = responder.cancelled() => Err(over),
+            over = self.told_to_end() => Err(over),
+        };
+        let told = match begun {
+            Ok(begun) => self.pass_on(begun, responder).await,
+            Err(fault) => Err((fault, responder.writer())),
+        };
+        if let Err((fault, writer)) = told {
+            let after = match writer.bytes_sent() {
+                0 => String::new(),
+                bytes => format!(", after {} of response", Size(bytes)),
+            };
+            let fault = Fault { message: format!("{}{after}", fault.message), ..fault };
+            self.note(id, &fault.message);
+            // If the request is over for another reason, its sender knows.
+            let _ = writer.fail_with(fault).await;
+        }
+    }
+
+    /// The request's headers.
+    fn head(&self, request: &Request) -> HeaderMap {
+        let mut head = HeaderMap::new();
+        headers::write(request.metadata(), &mut head);
+        head.insert(header::HOST, self.url.authority.clone());
+        head.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION"))));
+        let remaining = request.remaining().map(|left| format!("{}ms", left.as_millis()));
+        let facts = [
+            ("tieline-channel", Some(self.channel.clone())),
+            ("tieline-request-id", Some(request.id().to_string())),
+            ("tieline-timeout", remaining),
+        ];
+        for (name, value) in facts {
+            // A channel's name may hold what a header can't.
+            if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+                head.insert(name, value);
+            }
+        }
+        head
+    }
+
+    /// Sends the request to the service, up to the beginning of a response that is one.
+    async fn ask(&self, head: HeaderMap, body: RequestBody, stop: &CancellationToken) -> Result<Begun, Fault> {
+        let refused = |error: &std::io::Error| {
+            if !stop.is_cancelled() {
+                say(format!("{}  {} can't be reached: {error}; taking no more until it can", self.channel, self.url));
+                stop.cancel();
+            }
+        };
+        let stream = connecting::patiently(&self.url, Some(self.patience), refused).await.map_err(|error| {
+            failed(format!("the service can't be reached: {error}; it has seen nothing of the request"))
+        })?;
+        let up = Up::read(body, self.buffer).await.map_err(|error| failed(error.to_string()))?;
+        let lost = |error: hyper::Error| failed(format!("the service gave no response: {}", words(&error)));
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        let mut moving = JoinSet::new();
+        moving.spawn(async move {
+            // How it ended is told where the response is read.
+            let _ = connection.await;
+        });
+        let length = up.length();
+        let mut request = hyper::Request::new(up);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.url.path.clone();
+        *request.headers_mut() = head;
+        if let Some(length) = length {
+            // Also of an empty body, of which nothing would be said.
+            request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        }
+        let response = sender.send_request(request).await.map_err(lost)?;
+        let begun = Begun { response, _connection: moving };
+        self.judge(begun).await
+    }
+
+    /// Whether what the service says is a response to be passed on.
+    async fn judge(&self, begun: Begun) -> Result<Begun, Fault> {
+        let status = begun.response.status();
+        if !status.is_success() {
+            let fault = failed(format!("the service answered with status {status}"));
+            let detail = timeout(DETAIL_WITHIN, beginning(begun.response.into_body())).await.unwrap_or_default();
+            return Err(if detail.is_empty() { fault } else { fault.with_detail(detail) });
+        }
+        if !self.trusts_close && self.method != Method::HEAD && ends_with_the_connection(&begun.response) {
+            return Err(failed(
+                "the service's response has neither a length nor chunks, so its end can't be told from the service's \
+                 death (--trust-close takes it as it is)",
+            ));
+        }
+        Ok(begun)
+    }
+
+    /// Passes the response on, as it comes.
+    async fn pass_on(&self, begun: Begun, responder: Responder) -> Result<(), (Fault, ResponseWriter)> {
+        let Begun { response, _connection } = begun;
+        let (head, mut body) = response.into_parts();
+        let metadata = match headers::read(&head.headers) {
+            Ok(metadata) => metadata,
+            Err(error) => return Err((failed(format!("the headers of the response: {error}")), responder.writer())),
+        };
+        let mut writer = responder.metadata(metadata).writer();
+        match self.copy(&mut body, &mut writer).await {
+            Ok(trailer) => {
+                if let Err(error) = writer.finish_with(trailer).await {
+                    say(format!("{}  {error}", self.channel));
+                }
+                Ok(())
+            }
+            Err(fault) => Err((fault, writer)),
+        }
+    }
+
+    /// Passes the response's body on to its end; returns the metadata that stands behind it.
+    async fn copy(&self, body: &mut Incoming, writer: &mut ResponseWriter) -> Result<Metadata, Fault> {
+        let mut trailer = Metadata::new();
+        let mut first = now_or_later(body).await;
+        if first.is_none() && writer.flush().await.is_err() {
+            // The head goes ahead of a body that isn't there yet.
+            return Err(writer.cancelled().await);
+        }
+        loop {
+            let waited = async {
+                match first.take() {
+                    Some(frame) => frame,
+                    None => next(body).await,
+                }
+            };
+            let frame = tokio::select! {
+                biased;
+                frame = waited => frame,
+                over = writer.cancelled() => return Err(over),
+                over = self.told_to_end() => return Err(over),
+            };
+            let Some(frame) = frame else { return Ok(trailer) };
+            let frame = frame.map_err(|error| failed(format!("the service broke off: {}", words(&error))))?;
+            match frame.into_data() {
+                Ok(bytes) => {
+                    let sent = tokio::select! {
+                        sent = writer.send(bytes) => sent,
+                        over = self.told_to_end() => return Err(over),
+                    };
+                    if sent.is_err() {
+                        return Err(writer.cancelled().await);
+                    }
+                }
+                Err(frame) => {
+                    let fields = frame.into_trailers().unwrap_or_default();
+                    trailer = headers::read(&fields).map_err(|error| failed(format!("the trailers: {error}")))?;
+                }
+            }
+        }
+    }
+
+    async fn told_to_end(&self) -> Fault {
+        self.now.cancelled().await;
+        failed("its receiver was told to end at once")
+    }
+
+    fn note(&self, id: RequestId, words: &str) {
+        say(format!("{}  {}  {words}", self.channel, short(id)));
+    }
+}
+
+/// The next frame of a body; `None` at its end.
+type Next = Option<hyper::Result<hyper::body::Frame<Bytes>>>;
+
+async fn next(body: &mut Incoming) -> Next {
+    poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+}
+
+/// The same, if it is there; `None` if not.
+async fn now_or_later(body: &mut Incoming) -> Option<Next> {
+    poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
+        Poll::Ready(next) => Poll::Ready(Some(next)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// The beginning of a body, as text.
+async fn beginning(mut body: Incoming) -> String {
+    let mut read = Vec::new();
+    while read.len() < DETAIL
+        && let Some(Ok(frame)) = next(&mut body).await
+    {
+        if let Ok(bytes) = frame.into_data() {
+            read.extend_from_slice(&bytes[..bytes.len().min(DETAIL - read.len())]);
+        }
+    }
+    String::from_utf8_lossy(&read).trim_end().to_owned()
+}
+
+/// Whether nothing but the connection's end says where the response ends.
+fn ends_with_the_connection(response: &Response<Incoming>) -> bool {
+    let headers = response.headers();
+    let has_end = headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
+    !has_end && !response.body().is_end_stream()
+}
+
+fn failed(words: impl Into<String>) -> Fault {
+    Fault::because(Code::Application, words)
+}
+
+/// What an error says, with what is behind it.
+fn words(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
