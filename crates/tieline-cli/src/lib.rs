@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod bench;
 mod cert;
 mod channel;
 mod cli;
@@ -79,6 +80,7 @@ fn run(cli: Cli, flags: &ArgMatches) -> Result<(), Failure> {
         // the end of its parent.
         Command::Receive(args) => block_on(&mut Builder::new_current_thread(), receive::run(args)),
         Command::Map(args) => block_on(&mut Builder::new_current_thread(), map::run(args)),
+        Command::Bench(args) => block_on(&mut Builder::new_multi_thread(), bench::run(args)),
         Command::Demo(args) => block_on(&mut Builder::new_multi_thread(), demo::run(args)),
         Command::Cert(args) => cert::run(&args),
         Command::Token(args) => token::run(args),
