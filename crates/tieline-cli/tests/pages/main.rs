@@ -45,3 +45,18 @@ fn follow(document: &str, least: usize) {
 fn the_readme_can_be_followed() {
     follow("README.md", 5);
 }
+
+#[test]
+fn the_page_of_map_can_be_followed() {
+    follow("docs/map.md", 6);
+}
+
+#[test]
+fn the_page_of_web_services_can_be_followed() {
+    follow("docs/web-services.md", 5);
+}
+
+#[test]
+fn the_page_of_bench_can_be_followed() {
+    follow("docs/bench.md", 5);
+}

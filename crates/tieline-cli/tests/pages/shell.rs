@@ -33,7 +33,13 @@ impl Shell {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (bus, http) = (free_port(), free_port());
-        let replaced = vec![("7070", bus.to_string()), ("7071", http.to_string()), (" 5G ", " 64M ".to_owned())];
+        let replaced = vec![
+            ("7070", bus.to_string()),
+            ("7071", http.to_string()),
+            ("8000", free_port().to_string()),
+            (" 5G ", " 64M ".to_owned()),
+            (" examples/", format!(" {}/examples/", crate::ROOT)),
+        ];
         // What goes wrong is told with the rest.
         let mut command = bash(&folder, bus, http);
         let mut process = command.args(["-c", "exec bash 2>&1"]).stdin(Stdio::piped()).spawn().expect("bash is there");
