@@ -2,7 +2,8 @@
 //!
 //! [`settings`] are what flags, environment and [`file`] may say; [`config`] makes the server's configuration of
 //! them and [`check`] explains it; [`tls`] reads certificates; [`listen`] opens the sockets that [`protection`] allows,
-//! [`descriptors`] sees to it that there may be enough; [`reload`] gathers all settings, and again on SIGHUP. The serving
+//! [`handed`] takes those that a service manager opened, [`manager`] tells it how far the server is, [`descriptors`] sees
+//! to it that there may be enough; [`reload`] gathers all settings, and again on SIGHUP. The serving
 //! itself is the crate `tieline-server`.
 
 mod args;
@@ -10,8 +11,10 @@ mod check;
 pub(crate) mod config;
 mod descriptors;
 pub(crate) mod file;
+mod handed;
 mod limits;
 mod listen;
+mod manager;
 mod protection;
 mod reload;
 pub(crate) mod settings;
@@ -57,15 +60,19 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     if let Some(note) = descriptors::raise_limit(config.connections) {
         say(format!("tieline: {note}"));
     }
-    let places = tokio::select! {
-        places = listen::open(&addresses, protection, tls.as_ref()) => places?,
-        // An address was waited for.
-        () = signals.next() => return Ok(()),
-    };
+    let mut places = handed::sockets(protection, tls.as_ref())?;
+    if places.is_empty() {
+        places = tokio::select! {
+            places = listen::open(&addresses, protection, tls.as_ref()) => places?,
+            // An address was waited for.
+            () = signals.next() => return Ok(()),
+        };
+    }
     let stop = Stop::new();
     let access = config.access.clone();
     let server = Server::new(config, stop.clone()).map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
     say(banner(&places, protection).trim_end());
+    manager::ready(&places);
     let reload = Reload { args, control: server.control(), access, tls, addresses };
     serve(server, places, reload, hangups, signals, stop).await;
     Ok(())
@@ -90,6 +97,7 @@ async fn stop_on_signals(
     control: Control,
 ) -> Infallible {
     signals.next().await;
+    manager::stopping();
     let drain = control.config().drain;
     say(format!("tieline: ending; running requests have {} more, a second signal ends them", Span(drain)));
     // While their sockets are open, so that no successor's can be meant.
