@@ -86,6 +86,15 @@ bench-check:
     cargo clippy -p tieline-bench --all-targets -- -D warnings
     cargo test -p tieline-bench
 
+# The Debian package, in target/packages.
+deb:
+    cargo build --release -p tieline-cli
+    packaging/deb/build "${CARGO_TARGET_DIR:-target}/release/tieline" target/packages
+
+# One static binary for Linux; needs the Rust target x86_64-unknown-linux-musl, and musl-gcc (Debian: musl-tools).
+static:
+    cargo build --release -p tieline-cli --target x86_64-unknown-linux-musl
+
 # Rewrites what is printed from the code: the tables in docs/protocol.md, docs/limits.md, the golden vectors.
 bless:
     TIELINE_BLESS=1 cargo test -p tieline-protocol

@@ -60,3 +60,13 @@ fn the_page_of_web_services_can_be_followed() {
 fn the_page_of_bench_can_be_followed() {
     follow("docs/bench.md", 5);
 }
+
+#[test]
+fn the_page_of_the_examples_can_be_followed() {
+    follow("examples/README.md", 6);
+}
+
+#[test]
+fn the_page_of_running_can_be_followed() {
+    follow("docs/running.md", 2);
+}
