@@ -55,15 +55,20 @@ const BUSY: f64 = 0.9;
 /// So much of the median latency may be due to late starts, in µs and as a part of it.
 const LATE: (f64, f64) = (200.0, 0.5);
 
+impl Facts {
+    /// Whether there was a rate, and it was kept.
+    fn is_rate_kept(&self) -> bool {
+        matches!(self.mode, Mode::Rate(asked) if self.rate >= f64::from(asked) * REACHED)
+    }
+}
+
 impl Limit {
     /// Who it was.
     pub(super) fn of(facts: &Facts) -> Self {
-        let Facts { mode, rate, used, cores, receivers, .. } = *facts;
+        let Facts { mode, used, cores, receivers, .. } = *facts;
         let limit = |side, words: String| Self { side, words };
         let own = format!("this process used {:.2} of {cores} processors", used.own);
-        if let Mode::Rate(asked) = mode
-            && rate >= f64::from(asked) * REACHED
-        {
+        if facts.is_rate_kept() {
             return limit(Side::None, "the rate that was asked for was kept".to_owned());
         }
         if let Some(machine) = used.machine.filter(|machine| *machine >= BUSY) {
@@ -96,7 +101,8 @@ impl Limit {
     pub(super) fn warnings(facts: &Facts) -> Vec<String> {
         let mut warnings = Vec::new();
         let Quantiles { p50: late, p99: very_late, .. } = facts.lateness;
-        if matches!(facts.mode, Mode::Rate(_)) && late > LATE.0 && late > facts.latency.p50 * LATE.1 {
+        // Where the rate can't be kept, lateness follows from that.
+        if facts.is_rate_kept() && late > LATE.0 && late > facts.latency.p50 * LATE.1 {
             warnings.push(format!(
                 "requests were sent late (half of them by {late:.0} µs, 1 % by {very_late:.0} µs or more), so much of these \
                  latencies is this process's or its machine's: send less, or from a machine that has nothing else to do"
@@ -146,9 +152,10 @@ mod tests {
     #[test]
     fn late_starts_and_a_busy_machine_are_warned_of() {
         assert!(Limit::warnings(&facts()).is_empty());
-        let late = Facts { lateness: times(900.0), latency: times(1000.0), ..facts() };
+        let late = Facts { rate: 1000.0, lateness: times(900.0), latency: times(1000.0), ..facts() };
         assert!(Limit::warnings(&late)[0].contains("sent late"));
         assert!(Limit::warnings(&Facts { mode: Mode::InFlight(1), ..late }).is_empty(), "there is no schedule");
+        assert!(Limit::warnings(&Facts { rate: 500.0, ..late }).is_empty(), "it follows from the overload");
         let used = Used { machine: Some(0.99), ..facts().used };
         assert!(Limit::warnings(&Facts { used, ..facts() })[0].contains("99 % busy"));
     }

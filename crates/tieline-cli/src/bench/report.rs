@@ -1,14 +1,13 @@
 //! What was measured, for people and as JSON.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde::Serialize;
 
 use super::limit::Limit;
 use super::record::Quantiles;
 use crate::exit::{self, Failure};
-use crate::units::{Size, Span};
+use crate::units::Size;
 
 /// The figures of a run. These are the names in the JSON.
 #[derive(Serialize, Debug)]
@@ -70,10 +69,9 @@ impl Report {
             (_, Some(number)) => format!("{number} under way"),
             (None, None) => String::new(),
         };
-        let span = Span(Duration::from_millis((self.seconds * 1e3) as u64));
         let rate = |bytes: f64| Size(bytes as u64);
         let mut lines = vec![
-            format!("{}  {load}, {} each, for {span}", self.channel, Size(self.size)),
+            format!("{}  {load}, {} each, for {:.1} s", self.channel, Size(self.size), self.seconds),
             format!("  answered  {}  {:.1}/s", self.answered, self.rate),
             format!("  bytes     {}/s up  {}/s down", rate(self.bytes_up_per_s), rate(self.bytes_down_per_s)),
             format!("  latency   {}", quantiles(&self.latency_us)),
