@@ -108,6 +108,23 @@ fn halting_soon_begins_no_more() {
 }
 
 #[test]
+fn halting_now_cancels_what_runs_and_says_that_it_may_have_run() {
+    let server = Server::start();
+    let folder = files(3);
+    let script = "read n; if [ $n = 0 ]; then while [ ! -e pid ]; do sleep 0.01; done; exit 3; fi; \
+                  echo $$ > pid.new; mv pid.new pid; exec sleep 600";
+    let script = format!("cd {}; {script}", folder.path().display());
+    let _receiver = server.receive_with("now", &["--jobs", "2"], &["sh", "-c", &script]);
+    let ended = run(map(&server, folder.path(), "now", &["--halt", "now", "-j2"]).args(numbers(3)), "");
+    ended
+        .code(1)
+        .wrote("")
+        .says(&["0 of the files succeeded, 1 failed, 1 were cancelled and may have run", "not begun"]);
+    let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
+    support::wait_for_end_of(pid.trim().parse().unwrap());
+}
+
+#[test]
 fn resuming_does_what_is_missing_and_nothing_else() {
     let server = Server::start();
     let folder = files(4);

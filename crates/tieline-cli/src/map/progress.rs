@@ -1,4 +1,4 @@
-//! The progress bar, on a terminal only: `thumbs  [=====>    ] 12/100  12  3 MiB up  41 KiB down  eta 0:08`.
+//! The progress bar, on a terminal only: `thumbs  [=====>    ] 12/100  1 failed  3 MiB up  41 KiB down  eta 8s`.
 
 use std::io::{self, IsTerminal};
 

@@ -56,8 +56,8 @@ impl Tally {
 
     /// The figures for the progress line.
     pub(super) fn line(&self) -> String {
-        let failed = if self.failed > 0 { format!("  {} failed", self.failed) } else { String::new() };
-        format!("{}{failed}  {} up  {} down", self.succeeded, Size(self.sent), Size(self.received))
+        let failed = if self.failed > 0 { format!("{} failed  ", self.failed) } else { String::new() };
+        format!("{failed}{} up  {} down", Size(self.sent), Size(self.received))
     }
 
     /// How many are over.
