@@ -75,7 +75,7 @@ const RECEIVES: usize = 1024;
 
 fn serve(binary: PathBuf, plan: &Plan) -> anyhow::Result<Start> {
     let mut command = child::command(binary, plan.broker_core());
-    command.args(["serve", "--listen", "127.0.0.1:0"]).stderr(Stdio::piped());
+    command.args(["serve", "--no-http", "--listen", "127.0.0.1:0"]).stderr(Stdio::piped());
     let receives = plan.channels_of(0).len();
     if receives > RECEIVES {
         command.args(["--receives", &receives.to_string()]);

@@ -72,6 +72,11 @@ fn file(text: &str) {
 fn printed(settings: &Settings) -> String {
     let Settings {
         listen,
+        http,
+        no_http,
+        http_host,
+        http_origin,
+        http_connections,
         tls_cert,
         tls_key,
         tls_client_ca,
@@ -93,12 +98,18 @@ fn printed(settings: &Settings) -> String {
     } = settings;
     let quoted = |value: &dyn Display| toml::Value::String(value.to_string()).to_string();
     let listen = listen.iter().map(|address| quoted(address)).collect::<Vec<_>>().join(", ");
+    let list = |list: &[String]| Some(format!("[{}]", list.iter().map(|one| quoted(one)).collect::<Vec<_>>().join(", ")));
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(&path.display()));
     let size = |size: &Option<Size>| size.map(|size| quoted(&size.0));
     let span = |span: &Option<Span>| span.map(|span| quoted(&span));
     let count = |count: &Option<u64>| count.map(|count| count.to_string());
     let values = [
         ("listen", Some(format!("[{listen}]"))),
+        ("http", http.as_ref().map(|address| quoted(address))),
+        ("no-http", no_http.map(|no| no.to_string())),
+        ("http-host", list(http_host)),
+        ("http-origin", list(http_origin)),
+        ("http-connections", count(http_connections)),
         ("tls-cert", path(tls_cert)),
         ("tls-key", path(tls_key)),
         ("tls-client-ca", path(tls_client_ca)),

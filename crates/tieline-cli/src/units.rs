@@ -19,25 +19,7 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("'{text}' is not a duration: write 250ms, 30s, 5m, 1h30m or 2d");
-        let mut rest = text.trim();
-        if rest.is_empty() {
-            return Err(wrong());
-        }
-        let mut total: u64 = 0;
-        while !rest.is_empty() {
-            let (number, unit, behind) = split_amount(rest).ok_or_else(wrong)?;
-            let ms: u64 = match unit {
-                "ms" => 1,
-                "s" => 1000,
-                "m" | "min" => 60_000,
-                "h" => 3_600_000,
-                "d" => 86_400_000,
-                _ => return Err(wrong()),
-            };
-            total = number.checked_mul(ms).and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
-            rest = behind;
-        }
-        Ok(Self(Duration::from_millis(total)))
+        tieline_protocol::time::parse_span(text).map(Self).ok_or_else(wrong)
     }
 }
 

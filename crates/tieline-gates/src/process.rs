@@ -43,7 +43,7 @@ impl ServerProcess {
     pub fn start(flags: &[&str]) -> anyhow::Result<Self> {
         let binary = binary()?;
         let mut child = Command::new(&binary)
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--no-http", "--listen", "127.0.0.1:0"])
             .args(flags)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())

@@ -50,6 +50,44 @@ pub fn millis_up(span: Duration) -> u32 {
     u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
+/// A span of time as people write it: `250ms`, `30s`, `5m`, `1h`, `2d`, or several of them (`1h30m`). A bare number has
+/// no meaning.
+///
+/// ```
+/// use std::time::Duration;
+/// use tieline_protocol::time::parse_span;
+/// assert_eq!(parse_span("1m30s"), Some(Duration::from_secs(90)));
+/// assert_eq!((parse_span("90"), parse_span("")), (None, None));
+/// ```
+pub fn parse_span(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total: u64 = 0;
+    while !rest.is_empty() {
+        let (number, behind) = split_at_not(rest, |c| c.is_ascii_digit());
+        let (unit, behind) = split_at_not(behind.trim_start(), |c| c.is_ascii_alphabetic());
+        let ms: u64 = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        let number: u64 = number.parse().ok()?;
+        total = total.checked_add(number.checked_mul(ms)?)?;
+        rest = behind.trim_start();
+    }
+    Some(Duration::from_millis(total))
+}
+
+/// The front of a text, as far as `belongs` holds, and the rest.
+fn split_at_not(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,6 +17,9 @@ pub const MEMORY_DEFAULT: u64 = 2 * 1024 * 1024 * 1024;
 /// Connections at once, by default: what fits under the usual limit of file descriptors with some to spare.
 pub const CONNECTIONS_DEFAULT: usize = 16_384;
 
+/// Connections over HTTP at once, by default.
+pub const HTTP_CONNECTIONS_DEFAULT: usize = 1024;
+
 /// How long a drain waits for running work, by default.
 pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 
@@ -41,6 +44,8 @@ pub struct Config {
     pub channel_places: usize,
     /// Connections at once; a further one is told *overloaded* and closed.
     pub connections: usize,
+    /// Connections over HTTP at once, for the gateway that stands before the server, if one does; a further one is closed.
+    pub http_connections: usize,
     /// How long a drain waits for running work before it ends it.
     pub drain: Duration,
     /// Wrong tokens that one address may bring before it is barred for a while.
@@ -63,6 +68,7 @@ impl Default for Config {
             memory: MEMORY_DEFAULT,
             channel_places: CHANNEL_PLACES_DEFAULT,
             connections: CONNECTIONS_DEFAULT,
+            http_connections: HTTP_CONNECTIONS_DEFAULT,
             drain: DRAIN_DEFAULT,
             wrong_tokens: WRONG_TOKENS_DEFAULT,
             flood: Rate { per_second: FLOOD_RATE, burst: FLOOD_BURST },

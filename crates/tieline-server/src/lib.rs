@@ -19,6 +19,7 @@
 //! | `server` | from the listeners to the end: accept, serve, drain |
 //! | `listener` | TCP and Unix sockets, and what is set on each connection |
 //! | `door` | accepts, and lets in or turns away |
+//! | `entrance` | a way in without a listener, for what lives in the same process |
 //! | `tls` | certificates, which can be replaced while it serves, and the handshake |
 //! | `connection` | one task a connection: reads, judges, writes, watches the clock |
 //! | `hub` | what connections share: the routing cores behind their locks, the budget, the timers |
@@ -38,6 +39,7 @@ mod config;
 mod connection;
 mod control;
 mod door;
+mod entrance;
 mod fixed;
 mod hub;
 mod limits;
@@ -50,12 +52,13 @@ mod tls;
 mod worst;
 
 pub use access::{
-    Access, BYTES_PER_SECOND_MIN, ChannelPattern, PatternError, TokenDigest, TokenRule, TokensError,
+    Access, BYTES_PER_SECOND_MIN, ChannelPattern, PatternError, Source, TokenDigest, TokenRule, TokensError,
     WRONG_TOKENS_DEFAULT,
 };
-pub use config::{CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, MEMORY_DEFAULT};
+pub use config::{CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, HTTP_CONNECTIONS_DEFAULT, MEMORY_DEFAULT};
 pub use connection::LINGERING_MAX;
 pub use control::{Applied, Control};
+pub use entrance::Entrance;
 pub use fixed::{Fixed, fixed};
 pub use limits::{Change, LIMITS, Limit, Unit, limit};
 pub use listener::Listener;

@@ -122,6 +122,18 @@ pub static LIMITS: &[Limit] = &[
         set: |config, value| config.connections = value as usize,
     },
     Limit {
+        name: "http-connections",
+        unit: Unit::Count,
+        least: 1,
+        most: 1 << 32,
+        meaning: "Connections over HTTP, WebSockets among them",
+        reason: "Each takes a file descriptor, and up to some hundred KiB of buffers while bodies pass through it.",
+        consequence: "One too many is closed without a word. Those that stand aren't touched.",
+        change: Change::AtOnce,
+        get: |config| config.http_connections as u64,
+        set: |config, value| config.http_connections = value as usize,
+    },
+    Limit {
         name: "memory",
         unit: Unit::Bytes,
         least: SHARE_MIN,

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, ConfigError};
 use crate::control::Control;
 use crate::door::Door;
+use crate::entrance::Entrance;
 use crate::hub::Hub;
 use crate::listener::Listener;
 use crate::stop::Stop;
@@ -49,6 +50,7 @@ pub struct Status {
 pub struct Server {
     hub: Arc<Hub>,
     stop: Stop,
+    tracker: TaskTracker,
 }
 
 /// Looks into a running server.
@@ -80,7 +82,7 @@ impl Server {
         let part = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| random[at + i]));
         let id = format!("{:016x}{:016x}", part(16), part(24));
         let hub = Hub::new(config, (part(0), part(8)), id);
-        Ok(Self { hub, stop })
+        Ok(Self { hub, stop, tracker: TaskTracker::new() })
     }
 
     /// A view into the server, for as long as one likes.
@@ -93,11 +95,15 @@ impl Server {
         Control(Arc::clone(&self.hub))
     }
 
+    /// A way in for what lives in the same process.
+    pub fn entrance(&self) -> Entrance {
+        Entrance::new(Arc::clone(&self.hub), self.stop.clone(), self.tracker.clone())
+    }
+
     /// Serves until it is stopped, and returns when every connection is closed. Dropping the future ends the accept
     /// loops and every connection at once.
     pub async fn run(self, listeners: Vec<Listener>) {
-        let Self { hub, stop } = self;
-        let tracker = TaskTracker::new();
+        let Self { hub, stop, tracker } = self;
         // Ends the connections' tasks too, should this future be dropped.
         let _guard = stop.now_token().clone().drop_guard();
         // On its own, for the same reason; it ends with the guard at the latest.

@@ -42,7 +42,7 @@ impl Stop {
     }
 
     /// Waits until the server is told to drain or to end. Cancel safe.
-    pub(crate) async fn wait_drain(&self) {
+    pub async fn wait_drain(&self) {
         tokio::select! {
             () = self.drain.cancelled() => {}
             () = self.now.cancelled() => {}
@@ -50,7 +50,7 @@ impl Stop {
     }
 
     /// Waits until the server is told to end at once. Cancel safe.
-    pub(crate) async fn wait_now(&self) {
+    pub async fn wait_now(&self) {
         self.now.cancelled().await;
     }
 

@@ -18,10 +18,14 @@ pub(super) fn explain(gathered: &Gathered, flags: &ArgMatches) -> String {
     let Gathered { file, settings, addresses, config, .. } = gathered;
     let mut text = String::from("the configuration is fine\n");
     let mut row = |key: &str, value: &str, in_file: bool| {
-        let _ = writeln!(text, "  {key:<15} {value:<24} {}", origin(key, in_file, flags));
+        let _ = writeln!(text, "  {key:<16} {value:<24} {}", origin(key, in_file, flags));
     };
     let listen = addresses.iter().map(Address::to_string).collect::<Vec<_>>().join(" ");
     row("listen", &listen, !file.listen.is_empty());
+    let http = gathered.http.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+    row("http", &http, file.http.is_some() || file.no_http.is_some());
+    row("http-host", &list(&settings.http_host), !file.http_host.is_empty());
+    row("http-origin", &list(&settings.http_origin), !file.http_origin.is_empty());
     row("tls-cert", &path(settings.tls_cert.as_ref()), file.tls_cert.is_some());
     row("tls-key", &path(settings.tls_key.as_ref()), file.tls_key.is_some());
     row("tls-client-ca", &path(settings.tls_client_ca.as_ref()), file.tls_client_ca.is_some());
@@ -47,6 +51,10 @@ pub(super) fn explain(gathered: &Gathered, flags: &ArgMatches) -> String {
     let all = rows.iter().fold(0, |sum: u64, row| sum.saturating_add(row.bytes));
     let _ = writeln!(text, "  {:<15} in all", Size(all).to_string());
     text
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(" ") }
 }
 
 fn path(path: Option<&PathBuf>) -> String {

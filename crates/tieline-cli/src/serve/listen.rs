@@ -3,6 +3,7 @@
 //! A server that is told to end frees its addresses at once and may take long to finish what runs; the next one needn't
 //! wait for that, only for the addresses.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -71,37 +72,53 @@ async fn tcp(
     protection: Protection,
     tls: Option<&Tls>,
 ) -> Result<Vec<Place>, Failure> {
-    let found: Vec<_> = lookup_host(place).await.map_err(|error| cannot_listen(address, &error))?.collect();
+    let sockets = sockets(address, place, protection).await?;
+    let place = |(listener, bound): (TcpListener, SocketAddr)| {
+        let (host, port) = (bound.ip().to_string(), bound.port());
+        let (listener, shown) = match tls {
+            Some(tls) => (Listener::tls(listener, tls.clone()), Address::Tls { host, port }),
+            None => (listener.into(), Address::Tcp { host, port }),
+        };
+        Place { listener, shown, file: None }
+    };
+    Ok(sockets.into_iter().map(place).collect())
+}
+
+/// Opens all addresses of a host. `named` is what people call it.
+///
+/// # Errors
+/// If an address is for others too and that isn't allowed, or can't be listened on.
+pub(super) async fn sockets(
+    named: &impl Display,
+    place: (&str, u16),
+    protection: Protection,
+) -> Result<Vec<(TcpListener, SocketAddr)>, Failure> {
+    let found: Vec<_> = lookup_host(place).await.map_err(|error| cannot_listen(named, &error))?.collect();
     if let Some(public) = found.iter().find(|found| !protection.is_for_networks() && !found.ip().is_loopback()) {
         return Err(Failure::new(exit::CONFIG, format!("{} can be reached from other machines", public.ip()))
             .line(format!("There would be {}.", protection.lack().unwrap_or_default()))
             .line("If that is meant:  tieline serve --insecure --listen ADDR"));
     }
-    let mut places = Vec::new();
+    let mut sockets = Vec::new();
     let mut absent = None;
     for found in found {
-        match patiently(address, || bind_tcp(found, tls)).await {
-            Ok(place) => places.push(place),
+        match patiently(named, || bind_tcp(found)).await {
+            Ok(socket) => sockets.push(socket),
             // `localhost` also means ::1 on machines that have no IPv6; one of the addresses is enough.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => absent = Some(error),
-            Err(error) => return Err(cannot_listen(address, &error)),
+            Err(error) => return Err(cannot_listen(named, &error)),
         }
     }
     match absent {
-        Some(error) if places.is_empty() => Err(cannot_listen(address, &error)),
-        _ => Ok(places),
+        Some(error) if sockets.is_empty() => Err(cannot_listen(named, &error)),
+        _ => Ok(sockets),
     }
 }
 
-async fn bind_tcp(address: SocketAddr, tls: Option<&Tls>) -> io::Result<Place> {
+async fn bind_tcp(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    let (host, port) = (bound.ip().to_string(), bound.port());
-    let (listener, shown) = match tls {
-        Some(tls) => (Listener::tls(listener, tls.clone()), Address::Tls { host, port }),
-        None => (listener.into(), Address::Tcp { host, port }),
-    };
-    Ok(Place { listener, shown, file: None })
+    Ok((listener, bound))
 }
 
 async fn unix(path: &Path) -> Result<Place, Failure> {
@@ -123,7 +140,7 @@ async fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
 }
 
 /// Opens an address, and waits a moment for one that is in use: whoever has it may be about to go.
-async fn patiently<T, F: Future<Output = io::Result<T>>>(address: &Address, open: impl Fn() -> F) -> io::Result<T> {
+async fn patiently<T, F: Future<Output = io::Result<T>>>(address: &impl Display, open: impl Fn() -> F) -> io::Result<T> {
     let until = Instant::now() + PATIENCE;
     let mut is_told = false;
     loop {
@@ -158,7 +175,7 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-fn cannot_listen(address: &Address, error: &io::Error) -> Failure {
+fn cannot_listen(address: &impl Display, error: &io::Error) -> Failure {
     Failure::new(exit::CONFIG, format!("can't listen on {address}: {error}"))
 }
 

@@ -1,9 +1,10 @@
 //! `tieline serve`: the server as a process of its own.
 //!
 //! [`settings`] are what flags, environment and [`file`] may say; [`config`] makes the server's configuration of
-//! them and [`check`] explains it; [`tls`] reads certificates; [`listen`] opens the sockets that [`protection`] allows,
-//! [`handed`] takes those that a service manager opened, [`manager`] tells it how far the server is, [`descriptors`] sees
-//! to it that there may be enough; [`reload`] gathers all settings, and again on SIGHUP. The serving
+//! them and [`check`] explains it; [`http`] is the door for HTTP; [`tls`] reads certificates; [`listen`] opens the
+//! sockets that [`protection`] allows, [`handed`] takes those that a service manager opened, [`manager`] tells it how far
+//! the server is, [`descriptors`] sees to it that there may be enough; [`reload`] gathers all settings, and again on
+//! SIGHUP. The serving
 //! itself is the crate `tieline-server`.
 
 mod args;
@@ -12,6 +13,7 @@ pub(crate) mod config;
 mod descriptors;
 pub(crate) mod file;
 mod handed;
+mod http;
 mod limits;
 mod listen;
 mod manager;
@@ -25,6 +27,7 @@ use std::convert::Infallible;
 use std::io;
 
 use clap::ArgMatches;
+use tieline_http::Gateway;
 use tieline_server::{Control, Server, Stop, Tls};
 use tokio::signal::unix::Signal;
 
@@ -50,7 +53,7 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
         say(check::explain(&gathered, flags).trim_end());
         return Ok(());
     }
-    let Gathered { addresses, config, tls, .. } = gathered;
+    let Gathered { addresses, config, tls, http, settings, .. } = gathered;
     let tls = tls.map(|(_, config)| Tls::new(config));
     let protection = Protection { tls: tls.is_some(), tokens: config.access.wants_tokens(), insecure: args.insecure };
     // Before the sockets: a socket's file must not be left behind by a signal that comes early.
@@ -60,32 +63,45 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     if let Some(note) = descriptors::raise_limit(config.connections) {
         say(format!("tieline: {note}"));
     }
-    let mut places = handed::sockets(protection, tls.as_ref())?;
-    if places.is_empty() {
-        places = tokio::select! {
-            places = listen::open(&addresses, protection, tls.as_ref()) => places?,
-            // An address was waited for.
-            () = signals.next() => return Ok(()),
-        };
-    }
+    let opening = async {
+        let mut places = handed::sockets(protection, tls.as_ref())?;
+        if places.is_empty() {
+            places = listen::open(&addresses, protection, tls.as_ref()).await?;
+        }
+        Ok((places, http::open(http.as_ref(), protection, tls.as_ref()).await?))
+    };
+    let (places, door) = tokio::select! {
+        opened = opening => opened?,
+        // An address was waited for.
+        () = signals.next() => return Ok(()),
+    };
     let stop = Stop::new();
     let access = config.access.clone();
     let server = Server::new(config, stop.clone()).map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
-    say(banner(&places, protection).trim_end());
+    let gateway = Gateway::new(&server, stop.clone(), http::config(&settings, http.as_ref()));
+    say(banner(&places, &door.shown, protection).trim_end());
     manager::ready(&places);
-    let reload = Reload { args, control: server.control(), access, tls, addresses };
-    serve(server, places, reload, hangups, signals, stop).await;
+    let reload = Reload { args, control: server.control(), access, tls, addresses, http: settings.http_settings() };
+    let (listeners, files) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
+    let serving = async { tokio::join!(server.run(listeners), gateway.run(door.listeners)) };
+    serve(serving, files, reload, hangups, signals, stop).await;
     Ok(())
 }
 
-async fn serve(server: Server, places: Vec<Place>, reload: Reload, hangups: Signal, signals: EndSignals, stop: Stop) {
-    let (listeners, files): (Vec<_>, Vec<_>) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
+async fn serve<T>(
+    serving: impl Future<Output = T>,
+    files: Vec<Option<SocketFile>>,
+    reload: Reload,
+    hangups: Signal,
+    signals: EndSignals,
+    stop: Stop,
+) {
     let control = reload.control.clone();
     tokio::select! {
         biased;
         never = stop_on_signals(signals, files, stop, control) => match never {},
         () = reload.at_each(hangups) => {}
-        () = server.run(listeners) => {}
+        _ = serving => {}
     }
 }
 
@@ -109,10 +125,13 @@ async fn stop_on_signals(
 }
 
 /// What is said once all addresses are open.
-fn banner(places: &[Place], protection: Protection) -> String {
+fn banner(places: &[Place], http: &[String], protection: Protection) -> String {
     let mut lines = vec![format!("tieline {}", env!("CARGO_PKG_VERSION"))];
     for place in places {
         lines.push(format!("  bus        {}", place.shown));
+    }
+    for address in http {
+        lines.push(format!("  http       {address}/c/CHANNEL"));
     }
     let note = match protection.lack() {
         None => "for networks: TLS, and tokens",

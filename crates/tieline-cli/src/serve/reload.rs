@@ -8,7 +8,8 @@ use tieline_server::{Access, Config, Control, Tls, TlsConfig, TokenRule};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::Args;
-use super::settings::Settings;
+use super::http::{self, HttpAddress};
+use super::settings::{HttpSettings, Settings};
 use super::tls::{self, TlsFiles};
 use super::{config, descriptors, file};
 use crate::exit::{self, Failure};
@@ -20,6 +21,8 @@ pub(super) struct Gathered {
     pub(super) file: Settings,
     pub(super) settings: Settings,
     pub(super) addresses: Vec<Address>,
+    /// Where requests by HTTP are taken, if they are.
+    pub(super) http: Option<HttpAddress>,
     pub(super) config: Config,
     /// The tokens, if they are wanted; they are in the configuration too.
     pub(super) tokens: Option<Vec<TokenRule>>,
@@ -37,7 +40,8 @@ pub(super) fn gather(args: &Args) -> Result<Gathered, Failure> {
     let tokens = config::tokens(&settings)?;
     let config = config::config(&settings, tokens.as_deref())?;
     let tls = tls::read(&settings)?;
-    Ok(Gathered { file, settings, addresses, config, tokens, tls })
+    let http = http::address(&settings);
+    Ok(Gathered { file, settings, addresses, http, config, tokens, tls })
 }
 
 /// The signals that ask for a reload; from now on they end nothing.
@@ -57,6 +61,8 @@ pub(super) struct Reload {
     /// The certificates, if it speaks TLS.
     pub(super) tls: Option<Tls>,
     pub(super) addresses: Vec<Address>,
+    /// What the settings say of the door for HTTP.
+    pub(super) http: HttpSettings,
 }
 
 impl Reload {
@@ -102,6 +108,9 @@ impl Reload {
         later.extend(applied.with_a_restart);
         if gathered.addresses != self.addresses {
             later.push("listen");
+        }
+        if gathered.settings.http_settings() != self.http {
+            later.push("http");
         }
         if applied.now.contains(&"connections")
             && let Some(note) = descriptors::raise_limit(gathered.config.connections)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::http::HttpAddress;
 use crate::units::{Size, Span};
 use tieline::Address;
 
@@ -18,6 +19,25 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "ADDR", env = "TIELINE_LISTEN", value_delimiter = ',')]
     #[serde(default, deserialize_with = "addresses")]
     pub(crate) listen: Vec<Address>,
+
+    /// Where to take requests by HTTP: HOST:PORT; port 0 takes a free one. With --tls-cert it speaks TLS, too [default:
+    /// 127.0.0.1:7071]
+    #[arg(long, value_name = "ADDR", env = "TIELINE_HTTP")]
+    pub(crate) http: Option<HttpAddress>,
+
+    /// Take no requests by HTTP
+    #[arg(long, env = "TIELINE_NO_HTTP", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) no_http: Option<bool>,
+
+    /// A host by which HTTP clients may call this server, beside loopback and the address of --http; may be repeated
+    #[arg(long, value_name = "HOST", env = "TIELINE_HTTP_HOST", value_delimiter = ',')]
+    #[serde(default)]
+    pub(crate) http_host: Vec<String>,
+
+    /// An origin whose pages may use this server from a browser: https://HOST[:PORT]; may be repeated [default: none]
+    #[arg(long, value_name = "ORIGIN", env = "TIELINE_HTTP_ORIGIN", value_delimiter = ',')]
+    #[serde(default)]
+    pub(crate) http_origin: Vec<String>,
 
     /// Speak TLS, and show this certificate (PEM: the certificate, then what links it to its authority)
     #[arg(long, value_name = "FILE", env = "TIELINE_TLS_CERT")]
@@ -44,6 +64,9 @@ pub(crate) struct Settings {
 
     #[arg(long, value_name = "N", env = "TIELINE_CONNECTIONS", help = help("connections"))]
     pub(crate) connections: Option<u64>,
+
+    #[arg(long, value_name = "N", env = "TIELINE_HTTP_CONNECTIONS", help = help("http-connections"))]
+    pub(crate) http_connections: Option<u64>,
 
     #[arg(long, value_name = "N", env = "TIELINE_REQUESTS", help = help("requests"))]
     pub(crate) requests: Option<u64>,
@@ -79,6 +102,9 @@ pub(crate) struct Settings {
     pub(crate) wrong_tokens: Option<u64>,
 }
 
+/// The address of the door for HTTP, the hosts and the origins that it knows.
+pub(super) type HttpSettings = (Option<HttpAddress>, Vec<String>, Vec<String>);
+
 /// A flag's help: what the limit of its name means, and its default.
 fn help(name: &str) -> String {
     tieline_server::limit(name).map_or_else(String::new, |limit| {
@@ -92,6 +118,11 @@ impl Settings {
     pub(crate) fn or(self, next: Self) -> Self {
         Self {
             listen: if self.listen.is_empty() { next.listen } else { self.listen },
+            // Who gives an address means that there is to be one.
+            no_http: self.no_http.or(next.no_http.filter(|_| self.http.is_none())),
+            http: self.http.or(next.http),
+            http_host: if self.http_host.is_empty() { next.http_host } else { self.http_host },
+            http_origin: if self.http_origin.is_empty() { next.http_origin } else { self.http_origin },
             tls_cert: self.tls_cert.or(next.tls_cert),
             tls_key: self.tls_key.or(next.tls_key),
             tls_client_ca: self.tls_client_ca.or(next.tls_client_ca),
@@ -99,6 +130,7 @@ impl Settings {
             memory: self.memory.or(next.memory),
             channel_places: self.channel_places.or(next.channel_places),
             connections: self.connections.or(next.connections),
+            http_connections: self.http_connections.or(next.http_connections),
             requests: self.requests.or(next.requests),
             receives: self.receives.or(next.receives),
             payload: self.payload.or(next.payload),
@@ -113,6 +145,11 @@ impl Settings {
         }
     }
 
+    /// What they say of the door for HTTP.
+    pub(super) fn http_settings(&self) -> HttpSettings {
+        (super::http::address(self), self.http_host.clone(), self.http_origin.clone())
+    }
+
     /// What is set for the limit of this name, in its unit.
     pub(super) fn value(&self, limit: &str) -> Option<u64> {
         let bytes = |size: Option<Size>| size.map(|size| size.0);
@@ -121,6 +158,7 @@ impl Settings {
             "memory" => bytes(self.memory),
             "channel-places" => self.channel_places,
             "connections" => self.connections,
+            "http-connections" => self.http_connections,
             "requests" => self.requests,
             "receives" => self.receives,
             "payload" => bytes(self.payload),
@@ -177,7 +215,8 @@ mod tests {
         for flag in flags.get_arguments().filter_map(|arg| arg.get_long()) {
             assert!(
                 tieline_server::limit(flag).is_some()
-                    || ["listen", "tls-cert", "tls-key", "tls-client-ca", "tokens"].contains(&flag),
+                    || ["listen", "http", "no-http", "http-host", "http-origin"].contains(&flag)
+                    || ["tls-cert", "tls-key", "tls-client-ca", "tokens"].contains(&flag),
                 "{flag}"
             );
         }

@@ -79,7 +79,7 @@ impl Stage {
         let this = std::env::current_exe().expect("this program has a path");
         let this = this.to_str().expect("a path in UTF-8");
         let (role, words): (_, &[&str]) = match kind {
-            Kind::Server => ("server", &[tieline, "serve", "--listen", &server, "--drain", "1s"]),
+            Kind::Server => ("server", &[tieline, "serve", "--no-http", "--listen", &server, "--drain", "1s"]),
             Kind::Commands => {
                 let channel = Channel::Command.name();
                 ("commands", &[tieline, "receive", channel, "--server", &server, "--jobs", "3", "--", this])

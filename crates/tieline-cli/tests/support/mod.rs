@@ -25,6 +25,8 @@ pub(crate) fn tieline<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Com
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TIELINE_")) {
         command.env_remove(name);
     }
+    // A free port for HTTP: servers of many tests run at once.
+    command.env("TIELINE_HTTP", "127.0.0.1:0");
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

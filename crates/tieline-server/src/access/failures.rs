@@ -10,7 +10,8 @@ use tieline_protocol::Time;
 
 /// Where a connection comes from, as far as failures are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Source {
+#[non_exhaustive]
+pub enum Source {
     /// An address; of IPv6 the network of 64 bits, for all of that is one customer's.
     Address(IpAddr),
     /// A user of this machine, over a Unix socket.
@@ -20,7 +21,8 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(crate) fn address(address: IpAddr) -> Self {
+    /// The source that this address belongs to.
+    pub fn address(address: IpAddr) -> Self {
         Self::Address(match address.to_canonical() {
             IpAddr::V4(address) => address.into(),
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (!0 << 64)).into(),

@@ -35,7 +35,8 @@ use tokio::sync::Notify;
 
 pub use channels::{ChannelPattern, PatternError};
 pub use digest::TokenDigest;
-pub(crate) use failures::{ALL as FAILURES_ALL, SOURCES_MAX, Source};
+pub use failures::Source;
+pub(crate) use failures::{ALL as FAILURES_ALL, SOURCES_MAX};
 pub(crate) use holder::Seat;
 pub use holder::{BYTES_PER_SECOND_MIN, TokenRule};
 
@@ -200,7 +201,7 @@ impl Access {
         if !self.wants_tokens() {
             return Ok(None);
         }
-        if self.failures().is_barred(source, rate, now) {
+        if self.is_barred(source, rate, now) {
             return Err(Violation::new(
                 Code::Overloaded,
                 "too many wrong tokens came from this address: try again later",
@@ -217,6 +218,11 @@ impl Access {
             Violation::new(Code::Overloaded, "this token has as many connections as it may: try again later")
         })?;
         Ok(Some(seat))
+    }
+
+    /// Whether so many wrong tokens came from a source that another of its isn't looked at now.
+    pub(crate) fn is_barred(&self, source: Source, rate: Rate, now: Time) -> bool {
+        self.wants_tokens() && self.failures().is_barred(source, rate, now)
     }
 
     /// Judges a connection again. It has a seat if tokens were asked for when it came.

@@ -1,0 +1,132 @@
+//! The door for HTTP of `serve`: where it is, and what stands before it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, de};
+use tieline::Address;
+use tieline_http::{HttpConfig, HttpListener};
+use tieline_server::Tls;
+
+use super::listen;
+use super::protection::Protection;
+use super::settings::Settings;
+use crate::exit::Failure;
+
+/// Where requests by HTTP are taken unless the settings say otherwise.
+pub(super) const DEFAULT: &str = "127.0.0.1:7071";
+
+/// HOST:PORT, also as `http://HOST:PORT`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct HttpAddress {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl FromStr for HttpAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bare = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
+        match bare.parse() {
+            Ok(Address::Tcp { host, port }) if !bare.contains("://") => Ok(Self { host, port }),
+            _ => Err(format!("'{text}' is not an address for HTTP: write HOST:PORT, as in {DEFAULT}")),
+        }
+    }
+}
+
+impl fmt::Display for HttpAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for HttpAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Where to take requests by HTTP; `None`: nowhere.
+///
+/// # Panics
+/// Never: the default is an address.
+pub(super) fn address(settings: &Settings) -> Option<HttpAddress> {
+    if settings.no_http == Some(true) {
+        return None;
+    }
+    Some(settings.http.clone().unwrap_or_else(|| DEFAULT.parse().expect("the default is an address")))
+}
+
+/// A door that is open.
+pub(super) struct Door {
+    pub(super) listeners: Vec<HttpListener>,
+    /// Its addresses, as a client writes them.
+    pub(super) shown: Vec<String>,
+}
+
+/// Opens the address; nothing for none.
+///
+/// # Errors
+/// If it is for others too and that isn't allowed, or can't be listened on.
+pub(super) async fn open(
+    address: Option<&HttpAddress>,
+    protection: Protection,
+    tls: Option<&Tls>,
+) -> Result<Door, Failure> {
+    let mut door = Door { listeners: Vec::new(), shown: Vec::new() };
+    let Some(address) = address else { return Ok(door) };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let named = format!("{scheme}://{address}");
+    let sockets = listen::sockets(&named, (&address.host, address.port), protection).await.map_err(|failure| {
+        failure.line("elsewhere:  tieline serve --http HOST:PORT").line("nowhere:  tieline serve --no-http")
+    })?;
+    for (socket, bound) in sockets {
+        door.shown.push(format!("{scheme}://{bound}"));
+        door.listeners.push(match tls {
+            Some(tls) => HttpListener::tls(socket, tls.clone()),
+            None => socket.into(),
+        });
+    }
+    Ok(door)
+}
+
+/// What the gateway is told of it.
+pub(super) fn config(settings: &Settings, address: Option<&HttpAddress>) -> HttpConfig {
+    let mut config = HttpConfig::default();
+    config.hosts = settings.http_host.clone();
+    config.hosts.extend(address.map(|address| address.host.clone()));
+    config.origins = settings.http_origin.clone();
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_for_http_is_a_host_and_a_port_with_or_without_its_scheme() {
+        for text in ["127.0.0.1:80", "http://127.0.0.1:80", "https://127.0.0.1:80"] {
+            assert_eq!(text.parse::<HttpAddress>().unwrap().to_string(), "127.0.0.1:80");
+        }
+        assert_eq!("[::1]:0".parse::<HttpAddress>().unwrap().to_string(), "[::1]:0");
+        for text in ["7071", "tcp://a:1", "unix:a", "http://tls://a:1"] {
+            assert!(text.parse::<HttpAddress>().unwrap_err().contains(DEFAULT), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_on_the_command_line_is_stronger_than_none_in_the_file() {
+        let of = |http: Option<&str>, no_http| Settings {
+            http: http.map(|text| text.parse().unwrap()),
+            no_http,
+            ..Settings::default()
+        };
+        assert_eq!(address(&of(None, None)).unwrap().to_string(), DEFAULT);
+        assert_eq!(address(&of(Some("a:1"), None).or(of(None, Some(true)))).unwrap().to_string(), "a:1");
+        assert_eq!(address(&of(None, Some(true)).or(of(Some("a:1"), None))), None);
+    }
+}

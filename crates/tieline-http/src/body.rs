@@ -1,0 +1,39 @@
+//! Both bodies of an exchange. Each is moved piece by piece, as the other side makes room.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_core::Stream;
+use http_body::Frame;
+use tieline::{Error, Response};
+
+use crate::pool::Line;
+
+/// The body of a request, as the client library takes it.
+pub(crate) fn up(body: Body) -> tieline::Body {
+    tieline::Body::stream(body.into_data_stream())
+}
+
+/// The body of a response. It keeps its line, which would else be taken for idle.
+pub(crate) fn down(response: Response, line: Line) -> Body {
+    Body::new(Down { response, _line: line })
+}
+
+struct Down {
+    response: Response,
+    _line: Line,
+}
+
+impl http_body::Body for Down {
+    type Data = Bytes;
+    type Error = Error;
+
+    /// An error breaks the connection (HTTP/1.1) or resets the stream (HTTP/2): a body that was cut off never looks
+    /// complete.
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let piece = ready!(Pin::new(&mut self.response).poll_next(cx));
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+}

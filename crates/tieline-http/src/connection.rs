@@ -1,0 +1,190 @@
+//! One connection: which HTTP it speaks, its clocks, its drain, and its end.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use bytes::{Bytes, BytesMut};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tieline_protocol::limits::{LINGER, LINGER_BYTES};
+use tieline_server::{Source, Stop};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::wire::Wire;
+
+/// What an HTTP/2 client says first.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The headers of a request must be complete within this; so long may a connection idle, too.
+pub(crate) const HEADERS_WITHIN: Duration = Duration::from_secs(15);
+
+/// The head of a request (HTTP/1.1) and what is buffered of either body, in bytes, at most.
+pub(crate) const BUFFER: usize = 64 * 1024;
+
+/// Requests at once on one connection of HTTP/2.
+const STREAMS: u32 = 64;
+
+/// What is taken of one body before it is wanted on HTTP/2, in bytes.
+const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// Whom a connection is with. Whoever keeps a clone keeps the connection's place.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) source: Source,
+    pub(crate) place: Place,
+}
+
+/// How many connections there are.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Connections(Arc<AtomicUsize>);
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Place(#[expect(dead_code, reason = "it is held")] Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted(Connections);
+
+impl Connections {
+    /// One more, if there are fewer than `most`.
+    pub(crate) fn enter(&self, most: usize) -> Option<Place> {
+        let more = |count| (count < most).then_some(count + 1);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Place(Arc::new(Counted(self.clone()))))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Serves one connection until it is over.
+pub(crate) async fn serve<S>(mut io: S, caller: Caller, router: Router, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let Ok(Ok(front)) = timeout(HEADERS_WITHIN, sniff(&mut io)).await else { return };
+    let is_http2 = front[..] == *PREFACE;
+    let wire = Wire::new(io, front);
+    let is_slow = if is_http2 {
+        serve_http2(wire.clone(), caller, router, stop).await;
+        false
+    } else {
+        serve_http1(wire.clone(), caller, router, stop).await
+    };
+    // Somebody else has it: a WebSocket.
+    let Some((io, is_asked)) = wire.take_back() else { return };
+    // Whatever happens here, the connection is over.
+    let _ = timeout(LINGER, part(io, is_slow && is_asked)).await;
+}
+
+/// Reads until it is clear which protocol is spoken; what was read.
+async fn sniff<S: AsyncRead + Unpin>(io: &mut S) -> io::Result<Bytes> {
+    let mut front = BytesMut::with_capacity(PREFACE.len());
+    while front.len() < PREFACE.len() && PREFACE.starts_with(&front) {
+        let left = PREFACE.len() - front.len();
+        if io.take(left as u64).read_buf(&mut front).await? == 0 {
+            break;
+        }
+    }
+    Ok(front.freeze())
+}
+
+/// Whether it ended because the head of a request didn't come in time.
+async fn serve_http1<S>(wire: Wire<S>, caller: Caller, router: Router, stop: Stop) -> bool
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(BUFFER);
+    let is_ending = stop.clone();
+    let service = service_fn(move |request| {
+        let is_last = is_ending.is_draining();
+        answer(router.clone(), caller.clone(), request, is_last)
+    });
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(wire), service).with_upgrades());
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = stop.wait_drain() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    ended.is_err_and(|error| error.is_timeout())
+}
+
+async fn serve_http2<S>(wire: Wire<S>, caller: Caller, router: Router, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        // Enough for all streams, so that none waits for another's consumer.
+        .initial_connection_window_size(STREAMS * STREAM_WINDOW)
+        .max_send_buf_size(BUFFER)
+        .keep_alive_interval(HEADERS_WITHIN)
+        .keep_alive_timeout(HEADERS_WITHIN);
+    let service = service_fn(move |request| answer(router.clone(), caller.clone(), request, false));
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(wire), service));
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = stop.wait_drain() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of HTTP/2 broke");
+    }
+}
+
+/// Has the router answer a request.
+async fn answer(
+    router: Router,
+    caller: Caller,
+    request: Request<hyper::body::Incoming>,
+    is_last: bool,
+) -> Result<axum::response::Response, std::convert::Infallible> {
+    use hyper_util::service::TowerToHyperService;
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(caller);
+    let mut response = hyper::service::Service::call(&TowerToHyperService::new(router), request).await?;
+    if is_last {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// Closes a connection so that what was said arrives: closing with unread bytes would reset it.
+async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, is_slow: bool) -> io::Result<()> {
+    if is_slow {
+        let words = "HTTP/1.1 408 Request Timeout\r\ntieline-error: request-timeout\r\ntieline-outcome: unstarted\r\n\
+                     content-length: 0\r\nconnection: close\r\n\r\n";
+        io.write_all(words.as_bytes()).await?;
+    }
+    io.shutdown().await?;
+    let mut left = LINGER_BYTES;
+    let mut waste = [0; 4096];
+    while left > 0 {
+        let read = io.read(&mut waste).await?;
+        if read == 0 {
+            break;
+        }
+        left = left.saturating_sub(read as u64);
+    }
+    Ok(())
+}

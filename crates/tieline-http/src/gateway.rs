@@ -1,0 +1,128 @@
+//! A gateway from its listeners to its end: accept, serve, drain.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tieline_server::{Control, Server, Source, Stop, Tls};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::HttpConfig;
+use crate::connection::{self, Caller, Connections};
+use crate::pool::Pool;
+use crate::routes::{self, App};
+
+/// The pause after an accept that failed for want of something: trying on would only burn the CPU.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound socket that HTTP is spoken on.
+#[derive(Debug)]
+pub struct HttpListener {
+    listener: TcpListener,
+    tls: Option<Tls>,
+}
+
+impl From<TcpListener> for HttpListener {
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, tls: None }
+    }
+}
+
+impl HttpListener {
+    /// Speaks TLS with whoever connects, by the settings that the handle has at that moment.
+    pub fn tls(listener: TcpListener, tls: Tls) -> Self {
+        Self { listener, tls: Some(tls) }
+    }
+}
+
+/// See the crate.
+#[derive(Debug)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    router: Router,
+    control: Control,
+    stop: Stop,
+    connections: Connections,
+    /// Ends every connection at once.
+    over: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl Gateway {
+    /// A gateway into `server`, which ends with it.
+    pub fn new(server: &Server, stop: Stop, config: HttpConfig) -> Self {
+        let app = App { pool: Pool::new(server.entrance()), stop: stop.clone() };
+        let shared = Shared {
+            router: routes::router(app, config.more),
+            control: server.control(),
+            stop,
+            connections: Connections::default(),
+            over: CancellationToken::new(),
+            tracker: TaskTracker::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Serves until the server is told to end, and returns when every connection is closed. Dropping the future ends all
+    /// of them at once.
+    pub async fn run(self, listeners: Vec<HttpListener>) {
+        let shared = self.shared;
+        let _guard = shared.over.clone().drop_guard();
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(accept(Arc::clone(&shared), listener));
+        }
+        shared.stop.wait_drain().await;
+        accepting.shutdown().await;
+        shared.tracker.close();
+        let drain = shared.control.config().drain;
+        tokio::select! {
+            () = shared.tracker.wait() => {}
+            () = shared.stop.wait_now() => {}
+            () = tokio::time::sleep(drain) => {}
+        }
+        shared.over.cancel();
+        shared.tracker.wait().await;
+    }
+}
+
+/// Accepts until it is aborted.
+async fn accept(shared: Arc<Shared>, listener: HttpListener) {
+    loop {
+        match listener.listener.accept().await {
+            Ok((stream, _)) => welcome(&shared, stream),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn welcome(shared: &Arc<Shared>, stream: TcpStream) {
+    let Some(place) = shared.connections.enter(shared.control.config().http_connections) else {
+        tracing::warn!("a connection was closed: there are as many over HTTP as there may be");
+        return;
+    };
+    // Whatever is written is whole; waiting for more would only add delay.
+    let _ = stream.set_nodelay(true);
+    let source = stream.peer_addr().map_or(Source::Unknown, |peer| Source::address(peer.ip()));
+    let caller = Caller { source, place };
+    let (router, stop, over) = (shared.router.clone(), shared.stop.clone(), shared.over.clone());
+    shared.tracker.spawn(async move {
+        tokio::select! {
+            () = connection::serve(stream, caller, router, stop) => {}
+            () = over.cancelled() => {}
+        }
+    });
+}

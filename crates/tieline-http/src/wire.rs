@@ -1,0 +1,120 @@
+//! The socket of a connection as hyper sees it: what was read of it to tell the protocol comes once more, a peer that
+//! takes nothing for too long is given up, and the socket is there still when hyper is done.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+/// How long a peer may take no byte while some wait for it.
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// See the module. Clones are the same socket.
+#[derive(Debug)]
+pub(crate) struct Wire<S>(Arc<Mutex<Inner<S>>>);
+
+#[derive(Debug)]
+struct Inner<S> {
+    io: S,
+    /// What was read already.
+    front: Bytes,
+    /// Runs while the peer takes nothing.
+    stall: Option<Pin<Box<Sleep>>>,
+    /// Something came since something was written last.
+    is_asked: bool,
+}
+
+impl<S> Clone for Wire<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> Wire<S> {
+    /// A socket of which `front` was read.
+    pub(crate) fn new(io: S, front: Bytes) -> Self {
+        let is_asked = !front.is_empty();
+        Self(Arc::new(Mutex::new(Inner { io, front, stall: None, is_asked })))
+    }
+
+    /// The socket, if nobody else has it, and whether something came since something was written last.
+    pub(crate) fn take_back(self) -> Option<(S, bool)> {
+        let inner = Arc::into_inner(self.0)?.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Some((inner.io, inner.is_asked))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Inner<S> {
+    /// Passes on what a write came to, unless the peer has taken nothing for too long.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stall = None;
+            return written;
+        }
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_MAX)));
+        match stall.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.lock();
+        if !inner.front.is_empty() {
+            let count = inner.front.len().min(buf.remaining());
+            buf.put_slice(&inner.front[..count]);
+            inner.front.advance(count);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut inner.io).poll_read(cx, buf);
+        inner.is_asked |= buf.filled().len() > before;
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let mut inner = self.lock();
+        inner.is_asked = false;
+        let written = Pin::new(&mut inner.io).poll_write(cx, buf);
+        inner.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut inner = self.lock();
+        inner.is_asked = false;
+        let written = Pin::new(&mut inner.io).poll_write_vectored(cx, bufs);
+        inner.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.lock().io.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.lock();
+        let flushed = Pin::new(&mut inner.io).poll_flush(cx);
+        inner.watch(cx, flushed)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The connection's own end comes later; see `connection::part`.
+        self.poll_flush(cx)
+    }
+}
