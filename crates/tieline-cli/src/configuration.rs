@@ -98,7 +98,8 @@ fn printed(settings: &Settings) -> String {
     } = settings;
     let quoted = |value: &dyn Display| toml::Value::String(value.to_string()).to_string();
     let listen = listen.iter().map(|address| quoted(address)).collect::<Vec<_>>().join(", ");
-    let list = |list: &[String]| Some(format!("[{}]", list.iter().map(|one| quoted(one)).collect::<Vec<_>>().join(", ")));
+    let list =
+        |list: &[String]| Some(format!("[{}]", list.iter().map(|one| quoted(one)).collect::<Vec<_>>().join(", ")));
     let path = |path: &Option<PathBuf>| path.as_ref().map(|path| quoted(&path.display()));
     let size = |size: &Option<Size>| size.map(|size| quoted(&size.0));
     let span = |span: &Option<Span>| span.map(|span| quoted(&span));

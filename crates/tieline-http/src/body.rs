@@ -9,6 +9,7 @@ use futures_core::Stream;
 use http_body::Frame;
 use tieline::{Error, Response};
 
+use crate::headers;
 use crate::pool::Line;
 
 /// The body of a request, as the client library takes it.
@@ -18,11 +19,12 @@ pub(crate) fn up(body: Body) -> tieline::Body {
 
 /// The body of a response. It keeps its line, which would else be taken for idle.
 pub(crate) fn down(response: Response, line: Line) -> Body {
-    Body::new(Down { response, _line: line })
+    Body::new(Down { response, is_over: false, _line: line })
 }
 
 struct Down {
     response: Response,
+    is_over: bool,
     _line: Line,
 }
 
@@ -33,7 +35,14 @@ impl http_body::Body for Down {
     /// An error breaks the connection (HTTP/1.1) or resets the stream (HTTP/2): a body that was cut off never looks
     /// complete.
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let piece = ready!(Pin::new(&mut self.response).poll_next(cx));
-        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        if let Some(piece) = ready!(Pin::new(&mut self.response).poll_next(cx)) {
+            return Poll::Ready(Some(piece.map(Frame::data)));
+        }
+        self.is_over = true;
+        let trailer = self.response.trailer().filter(|trailer| !trailer.is_empty()).map(headers::trailer);
+        Poll::Ready(trailer.map(|trailer| Ok(Frame::trailers(trailer))))
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -17,8 +17,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tieline_protocol::limits::{LINGER, LINGER_BYTES};
 use tieline_server::{Source, Stop};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::refusal::{OwnError, SLOW, TLS_WANTED};
 use crate::wire::Wire;
 
 /// What an HTTP/2 client says first.
@@ -40,6 +42,8 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) source: Source,
+    pub(crate) is_tls: bool,
+    #[expect(dead_code, reason = "it is held")]
     pub(crate) place: Place,
 }
 
@@ -74,7 +78,12 @@ pub(crate) async fn serve<S>(mut io: S, caller: Caller, router: Router, stop: St
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let Ok(Ok(front)) = timeout(HEADERS_WITHIN, sniff(&mut io)).await else { return };
+    let front = tokio::select! {
+        front = timeout(HEADERS_WITHIN, sniff(&mut io)) => front,
+        () = stop.wait_drain() => return,
+    };
+    // Else nothing came, or too little to tell what it is.
+    let Ok(Ok(front)) = front else { return };
     let is_http2 = front[..] == *PREFACE;
     let wire = Wire::new(io, front);
     let is_slow = if is_http2 {
@@ -86,7 +95,21 @@ where
     // Somebody else has it: a WebSocket.
     let Some((io, is_asked)) = wire.take_back() else { return };
     // Whatever happens here, the connection is over.
-    let _ = timeout(LINGER, part(io, is_slow && is_asked)).await;
+    let _ = timeout(LINGER, part(io, (is_slow && is_asked).then_some(SLOW))).await;
+}
+
+/// Sees to it that TLS is spoken; whoever speaks plain HTTP is told so.
+pub(crate) async fn see_tls(stream: TcpStream) -> Option<TcpStream> {
+    let mut first = [0];
+    match timeout(HEADERS_WITHIN, stream.peek(&mut first)).await {
+        // The first byte of TLS.
+        Ok(Ok(1..)) if first[0] == 22 => Some(stream),
+        Ok(Ok(1..)) => {
+            let _ = timeout(LINGER, part(stream, Some(TLS_WANTED))).await;
+            None
+        }
+        _ => None,
+    }
 }
 
 /// Reads until it is clear which protocol is spoken; what was read.
@@ -136,6 +159,7 @@ where
         // Enough for all streams, so that none waits for another's consumer.
         .initial_connection_window_size(STREAMS * STREAM_WINDOW)
         .max_send_buf_size(BUFFER)
+        .max_header_list_size(BUFFER as u32)
         .keep_alive_interval(HEADERS_WITHIN)
         .keep_alive_timeout(HEADERS_WITHIN);
     let service = service_fn(move |request| answer(router.clone(), caller.clone(), request, false));
@@ -170,11 +194,16 @@ async fn answer(
 }
 
 /// Closes a connection so that what was said arrives: closing with unread bytes would reset it.
-async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, is_slow: bool) -> io::Result<()> {
-    if is_slow {
-        let words = "HTTP/1.1 408 Request Timeout\r\ntieline-error: request-timeout\r\ntieline-outcome: unstarted\r\n\
-                     content-length: 0\r\nconnection: close\r\n\r\n";
-        io.write_all(words.as_bytes()).await?;
+async fn part<S: AsyncRead + AsyncWrite + Unpin>(mut io: S, last_words: Option<OwnError>) -> io::Result<()> {
+    if let Some(error) = last_words {
+        let status = StatusCode::from_u16(error.status).unwrap_or_default();
+        let (name, sentence) = (error.name, error.sentence);
+        let head = format!(
+            "HTTP/1.1 {status}\r\ntieline-error: {name}\r\ntieline-outcome: unstarted\r\n\
+             content-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{sentence}\n",
+            sentence.len() + 1,
+        );
+        io.write_all(head.as_bytes()).await?;
     }
     io.shutdown().await?;
     let mut left = LINGER_BYTES;

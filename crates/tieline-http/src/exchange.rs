@@ -1,8 +1,12 @@
 //! A request on a channel: from the headers of the one side to the headers of the other, with the bodies beside.
 
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use axum::Extension;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::Version;
+use axum::http::{HeaderMap, Version, header};
 use axum::response::Response;
 
 use crate::body;
@@ -11,11 +15,15 @@ use crate::headers::{self, Asked};
 use crate::refusal::Refusal;
 use crate::routes::App;
 
+/// A client that asked for *100-continue* is told to go on once a receiver has begun, or after this: by then the request
+/// would have been refused, and such clients wait for a second.
+const HOLD: Duration = Duration::from_millis(250);
+
 /// `PUT` or `POST` to `/c/CHANNEL`. Dropping the future cancels the request.
 pub(crate) async fn exchange(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    Path(channel): Path<String>,
+    channel: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Refusal> {
     if app.stop.is_draining() {
@@ -24,14 +32,27 @@ pub(crate) async fn exchange(
     if request.version() < Version::HTTP_11 {
         return Err(Refusal::version());
     }
+    let Path(channel) = channel.map_err(|error| Refusal::path(&error))?;
     let (parts, up) = request.into_parts();
     let asked = Asked::read(&parts.headers)?;
     let line = app.pool.line(asked.token.as_deref(), caller.source).await?;
-    let sending = asked.apply(line.client().send(channel)).body(body::up(up));
-    let response = sending.await?;
+    let mut sending = asked.apply(line.client().send(channel)).body(body::up(up));
+    if expects_continue(&parts.headers) {
+        sending = sending.hold_body(HOLD);
+    }
+    let id = Arc::new(OnceLock::new());
+    let told = Arc::clone(&id);
+    let sending = sending.on_id(move |id| {
+        let _ = told.set(id);
+    });
+    let response = sending.await.map_err(|error| Refusal::from(error).about(id.get().copied()))?;
     let mut head = Response::builder().header("tieline-request-id", response.request_id().to_string());
     if let Some(into) = head.headers_mut() {
         headers::write(response.metadata(), into);
     }
     head.body(body::down(response, line)).map_err(|error| Refusal::internal(&error))
+}
+
+fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }

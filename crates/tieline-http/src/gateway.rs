@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tieline_server::{Control, Server, Source, Stop, Tls};
+use tieline_server::{Control, Entrance, Server, Source, Stop, Tls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::HttpConfig;
 use crate::connection::{self, Caller, Connections};
+use crate::guard::Guard;
 use crate::pool::Pool;
 use crate::routes::{self, App};
 
@@ -47,6 +48,7 @@ pub struct Gateway {
 
 #[derive(Debug)]
 struct Shared {
+    entrance: Entrance,
     router: Router,
     control: Control,
     stop: Stop,
@@ -59,9 +61,11 @@ struct Shared {
 impl Gateway {
     /// A gateway into `server`, which ends with it.
     pub fn new(server: &Server, stop: Stop, config: HttpConfig) -> Self {
-        let app = App { pool: Pool::new(server.entrance()), stop: stop.clone() };
+        let entrance = server.entrance();
+        let app = App { pool: Pool::new(entrance.clone()), entrance, stop: stop.clone() };
         let shared = Shared {
-            router: routes::router(app, config.more),
+            entrance: server.entrance(),
+            router: routes::router(app, Guard::new(config.hosts, config.origins), config.more),
             control: server.control(),
             stop,
             connections: Connections::default(),
@@ -98,7 +102,7 @@ impl Gateway {
 async fn accept(shared: Arc<Shared>, listener: HttpListener) {
     loop {
         match listener.listener.accept().await {
-            Ok((stream, _)) => welcome(&shared, stream),
+            Ok((stream, _)) => welcome(&shared, stream, listener.tls.as_ref()),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
@@ -109,7 +113,7 @@ async fn accept(shared: Arc<Shared>, listener: HttpListener) {
     }
 }
 
-fn welcome(shared: &Arc<Shared>, stream: TcpStream) {
+fn welcome(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&Tls>) {
     let Some(place) = shared.connections.enter(shared.control.config().http_connections) else {
         tracing::warn!("a connection was closed: there are as many over HTTP as there may be");
         return;
@@ -117,12 +121,23 @@ fn welcome(shared: &Arc<Shared>, stream: TcpStream) {
     // Whatever is written is whole; waiting for more would only add delay.
     let _ = stream.set_nodelay(true);
     let source = stream.peer_addr().map_or(Source::Unknown, |peer| Source::address(peer.ip()));
-    let caller = Caller { source, place };
-    let (router, stop, over) = (shared.router.clone(), shared.stop.clone(), shared.over.clone());
+    let caller = Caller { source, is_tls: tls.is_some(), place };
+    let (mine, tls) = (Arc::clone(shared), tls.cloned());
     shared.tracker.spawn(async move {
         tokio::select! {
-            () = connection::serve(stream, caller, router, stop) => {}
-            () = over.cancelled() => {}
+            () = mine.serve(stream, tls, caller) => {}
+            () = mine.over.cancelled() => {}
         }
     });
+}
+
+impl Shared {
+    async fn serve(&self, stream: TcpStream, tls: Option<Tls>, caller: Caller) {
+        let (router, stop) = (self.router.clone(), self.stop.clone());
+        let Some(tls) = tls else { return connection::serve(stream, caller, router, stop).await };
+        let Some(stream) = connection::see_tls(stream).await else { return };
+        if let Some(stream) = self.entrance.shake_http(stream, &tls).await {
+            connection::serve(stream, caller, router, stop).await;
+        }
+    }
 }

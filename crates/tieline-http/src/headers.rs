@@ -40,7 +40,8 @@ impl Asked {
                     }
                     Some(entry) => asked.push(entry, value)?,
                     None if other.starts_with("tieline-") => {
-                        let known = "Tieline-Wait, Tieline-Timeout, Tieline-No-Wait, Tieline-Idempotent, Tieline-Meta-NAME";
+                        let known =
+                            "Tieline-Wait, Tieline-Timeout, Tieline-No-Wait, Tieline-Idempotent, Tieline-Meta-NAME";
                         return Err(Refusal::header(other, "to be one of those that there are", known));
                     }
                     None => {}
@@ -51,7 +52,7 @@ impl Asked {
     }
 
     fn push(&mut self, name: &str, value: &HeaderValue) -> Result<(), Refusal> {
-        self.metadata.push(name, value.as_bytes()).map_err(|error| Refusal::metadata(&error))
+        self.metadata.push(name, value.as_bytes()).map_err(Refusal::metadata)
     }
 
     /// The request with all that.
@@ -95,8 +96,25 @@ fn switch(name: &HeaderName, value: &HeaderValue) -> Result<bool, Refusal> {
     }
 }
 
-/// Writes metadata as headers. What can't stand in a header is left out.
+/// Writes a response's metadata as headers. What can't stand in a header is left out.
 pub(crate) fn write(metadata: &Metadata, into: &mut HeaderMap) {
+    write_entries(metadata, into);
+    into.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
+    // A receiver's words must never become a page of this server's, nor be given to somebody else later.
+    into.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    into.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+/// The metadata behind a body, as a trailer.
+pub(crate) fn trailer(metadata: &Metadata) -> HeaderMap {
+    let mut trailer = HeaderMap::new();
+    write_entries(metadata, &mut trailer);
+    // What is said of the body as a whole stands before it or nowhere.
+    trailer.remove(header::CONTENT_TYPE);
+    trailer
+}
+
+fn write_entries(metadata: &Metadata, into: &mut HeaderMap) {
     for (name, value) in metadata.iter() {
         let name = match name {
             "content-type" => Some(header::CONTENT_TYPE),
@@ -107,5 +125,4 @@ pub(crate) fn write(metadata: &Metadata, into: &mut HeaderMap) {
             into.append(name, value);
         }
     }
-    into.entry(header::CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
 }

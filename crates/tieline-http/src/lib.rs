@@ -26,9 +26,11 @@
 //! | `gateway` | from the listeners to the end: accept, serve, drain |
 //! | `config` | what can be set |
 //! | `connection`, `wire` | one connection: HTTP/1.1 or HTTP/2, its clocks, its end |
+//! | `guard` | who may ask at all: Host, Origin, CORS |
 //! | `routes` | which path is what |
 //! | `exchange`, `body` | a request on a channel, and both of its bodies |
 //! | `headers` | what headers say of a request, and what metadata says in headers |
+//! | `websocket` | the bus over a WebSocket |
 //! | `pool` | the callers' connections to the bus |
 //! | `refusal` | errors as statuses, headers and JSON |
 #![forbid(unsafe_code)]
@@ -38,11 +40,14 @@ mod config;
 mod connection;
 mod exchange;
 mod gateway;
+mod guard;
 mod headers;
 mod pool;
 mod refusal;
 mod routes;
+mod websocket;
 mod wire;
 
 pub use config::HttpConfig;
 pub use gateway::{Gateway, HttpListener};
+pub use refusal::{OWN, OwnError};

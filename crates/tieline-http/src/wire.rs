@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// How long a peer may take no byte while some wait for it.
-pub(crate) const STALL_MAX: Duration = Duration::from_secs(60);
+pub(crate) const STALL_MAX: Duration = Duration::from_mins(1);
 
 /// See the module. Clones are the same socket.
 #[derive(Debug)]

@@ -119,7 +119,7 @@ impl Door {
         let from = stream.peer_addr().ok();
         let deadline = self.hub.clock.instant(since + self.hub.config().liveness.hello_within);
         let failed = tokio::select! {
-            shaken = shake(stream, config, deadline) => match shaken {
+            shaken = shake(stream, config.bus(), deadline) => match shaken {
                 Ok(stream) => return Ok(stream),
                 Err(failed) => failed,
             },

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use tieline_protocol::{Code, Violation};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Source;
 use crate::connection;
 use crate::hub::Hub;
 use crate::stop::Stop;
+use crate::tls::{Tls, shake};
 
 /// What may lie between both ends of a connection in memory, each way, in bytes: a full frame and a little.
 const ROOM: usize = 80 * 1024;
@@ -74,12 +76,29 @@ impl Entrance {
             return connection::turn_away(io, ending, hub).await;
         }
         let since = hub.clock.now();
-        match hub.enter(source) {
-            Some(peer) => connection::serve(io, hub, peer, since).await,
-            None => {
-                let full =
-                    Violation::new(Code::Overloaded, "the server has as many connections as it may: try again later");
-                connection::turn_away(io, full, hub).await;
+        if let Some(peer) = hub.enter(source) {
+            return connection::serve(io, hub, peer, since).await;
+        }
+        let full = Violation::new(Code::Overloaded, "the server has as many connections as it may: try again later");
+        connection::turn_away(io, full, hub).await;
+    }
+
+    /// Shakes hands over TLS with somebody who wants to speak HTTP. `None` if nothing comes of it: then it was counted and
+    /// told, as on a listener of the server's own.
+    pub async fn shake_http(
+        &self,
+        stream: TcpStream,
+        tls: &Tls,
+    ) -> Option<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
+        let since = self.hub.clock.now();
+        let deadline = self.hub.clock.instant(since + self.hub.config().liveness.hello_within);
+        match shake(stream, tls.current().http(), deadline).await {
+            Ok(stream) => Some(stream),
+            Err(failed) => {
+                let count = self.hub.handshake_failed();
+                tracing::debug!(count, %failed, "a handshake of TLS failed, for HTTP");
+                failed.part(Arc::clone(&self.hub)).await;
+                None
             }
         }
     }

@@ -140,7 +140,10 @@ async fn bind_unix(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
 }
 
 /// Opens an address, and waits a moment for one that is in use: whoever has it may be about to go.
-async fn patiently<T, F: Future<Output = io::Result<T>>>(address: &impl Display, open: impl Fn() -> F) -> io::Result<T> {
+async fn patiently<T, F: Future<Output = io::Result<T>>>(
+    address: &impl Display,
+    open: impl Fn() -> F,
+) -> io::Result<T> {
     let until = Instant::now() + PATIENCE;
     let mut is_told = false;
     loop {

@@ -13,7 +13,12 @@ use tieline_protocol::header::ALPN;
 
 /// Certificate and key of a server, and whose clients it takes; whole and fit for use. Cloning is cheap.
 #[derive(Clone)]
-pub struct TlsConfig(pub(super) Arc<ServerConfig>);
+pub struct TlsConfig {
+    /// For the bus.
+    bus: Arc<ServerConfig>,
+    /// The same for HTTP: only what is spoken over it differs.
+    http: Arc<ServerConfig>,
+}
 
 /// A part of the settings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,7 +88,21 @@ impl TlsConfig {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         debug_assert!(config.max_early_data_size == 0, "early data could be replayed");
-        Ok(Self(Arc::new(config)))
+        let mut http = config.clone();
+        http.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { bus: Arc::new(config), http: Arc::new(http) })
+    }
+}
+
+impl TlsConfig {
+    /// What is asked for and shown on the bus.
+    pub(crate) fn bus(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.bus)
+    }
+
+    /// What is asked for and shown where HTTP is spoken.
+    pub(crate) fn http(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.http)
     }
 }
 
@@ -128,7 +147,9 @@ mod tests {
         let (chain, key) = made();
         TlsConfig::from_pem(chain.as_bytes(), key.as_bytes(), None).unwrap();
         let config = TlsConfig::from_pem(chain.as_bytes(), key.as_bytes(), Some(chain.as_bytes())).unwrap();
-        assert_eq!((config.0.max_early_data_size, config.0.send_tls13_tickets), (0, 0));
+        for config in [config.bus, config.http] {
+            assert_eq!((config.max_early_data_size, config.send_tls13_tickets), (0, 0));
+        }
         assert!(CryptoProvider::get_default().is_none(), "nothing is set for the whole process");
     }
 

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::{fmt, io};
 
+use rustls::ServerConfig;
 use tieline_protocol::header::VERSION;
 use tieline_protocol::limits::{HANDSHAKE_MAX, TLS_QUEUE};
 use tieline_protocol::{Code, Violation};
@@ -21,7 +22,6 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::config::TlsConfig;
 use super::thrift::Thrift;
 use crate::connection;
 use crate::hub::Hub;
@@ -64,13 +64,17 @@ impl Failed {
 }
 
 /// Shakes hands, until `deadline` at most. Dropping the future closes the connection.
-pub(crate) async fn shake(stream: TcpStream, config: TlsConfig, deadline: Instant) -> Result<Encrypted, Failed> {
+pub(crate) async fn shake(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    deadline: Instant,
+) -> Result<Encrypted, Failed> {
     // Apart from the task, which would else be as large as a handshake all its life.
     let shaking = Box::pin(shake_patiently(stream, config));
     timeout_at(deadline, shaking).await.unwrap_or_else(|_| Err(Failed::Gone("it was not over in time".into())))
 }
 
-async fn shake_patiently(stream: TcpStream, config: TlsConfig) -> Result<Encrypted, Failed> {
+async fn shake_patiently(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Encrypted, Failed> {
     let mut first = [0];
     match stream.peek(&mut first).await {
         Ok(0) => return Err(Failed::Gone("the client closed".into())),
@@ -80,7 +84,7 @@ async fn shake_patiently(stream: TcpStream, config: TlsConfig) -> Result<Encrypt
         Ok(_) => {}
     }
     let stream = Thrift::new(stream, HANDSHAKE_MAX);
-    let accepting = TlsAcceptor::from(config.0).accept_with(stream, |session| {
+    let accepting = TlsAcceptor::from(config).accept_with(stream, |session| {
         session.set_buffer_limit(Some(TLS_QUEUE));
     });
     match accepting.into_fallible().await {

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`cancel`] | being told to cancel |
 //! | [`channel`] | what its channel brings into a start |
+//! | [`notice`] | telling the id of a request that is sent |
 //! | [`retry`] | which requests are sent again |
 //! | [`upload`] | the body, beside the response |
 
 mod cancel;
 pub(crate) mod channel;
+mod notice;
 pub(crate) mod retry;
 mod upload;
 
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tieline_protocol::time::millis_up;
-use tieline_protocol::{ChannelId, Code, Fault, Flags, Metadata, StartLimits};
+use tieline_protocol::{ChannelId, Code, Fault, Flags, Metadata, RequestId, StartLimits};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -31,6 +33,7 @@ use crate::link::Hub;
 use crate::response::Response;
 use cancel::Cancel;
 use channel::Channel;
+use notice::Notice;
 use retry::{Retry, Tries};
 use upload::{Beginning, Keep, UnderWay};
 
@@ -72,6 +75,9 @@ pub struct SendRequest {
     flags: Flags,
     retry: Retry,
     body: Body,
+    /// How long the body is left unread, at most, while no receiver has begun.
+    hold: Option<Duration>,
+    notice: Notice,
     cancel: Cancel,
 }
 
@@ -92,6 +98,8 @@ impl SendRequest {
             flags: Flags::NONE,
             retry: Retry::default(),
             body: Body::empty(),
+            hold: None,
+            notice: Notice::default(),
             cancel: Cancel::never(),
         }
     }
@@ -152,6 +160,21 @@ impl SendRequest {
     /// What it carries; nothing unless set.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    /// Leaves the body unread until a receiver is known to have begun with the request, or `limit` has passed. For a body
+    /// whose source should not be set going for a request that is refused, as a client of HTTP that asked for
+    /// *100-continue*. The limit is needed: not every receiver that has begun can be [known](Outcome::Unknown) to have.
+    pub fn hold_body(mut self, limit: Duration) -> Self {
+        self.hold = Some(limit);
+        self
+    }
+
+    /// Tells `notice` the request's id once it has one, each time that it is sent: before its response comes, or in place
+    /// of it. With it, people find the request in logs.
+    pub fn on_id(mut self, notice: impl Fn(RequestId) + Send + 'static) -> Self {
+        self.notice = Notice::to(notice);
         self
     }
 
@@ -220,7 +243,8 @@ impl SendRequest {
         };
         self.cancel = cancel;
         let (mut link, body) = opened?;
-        let body = UnderWay::new(&link, body, self.keep());
+        self.notice.tell(link.request());
+        let body = UnderWay::new(&link, body, self.keep(), self.hold);
         let head = tokio::select! {
             biased;
             head = head(&mut link, clock.deadline) => head,
@@ -262,6 +286,7 @@ impl SendRequest {
         let (mut conn, mut place) = find_place(self.client.hub()).await?;
         let (beginning, source) = match self.body.attempt() {
             Attempt::Whole(bytes) => (Beginning { bytes, is_complete: true }, None),
+            Attempt::Source(source) if self.hold.is_some() => (Beginning::default(), Some(source)),
             Attempt::Source(mut source) => {
                 let beginning = upload::begin(&mut source, conn.initial_window())
                     .await

@@ -4,9 +4,11 @@
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::body::Attempt;
 use crate::body::source::{BoxSource, Rewound};
@@ -62,10 +64,15 @@ pub(crate) enum UnderWay {
 
 impl UnderWay {
     /// Begins to send what isn't in the start.
-    pub(crate) fn new(link: &SendLink, (beginning, rest): (Beginning, Option<BoxSource>), keep: Keep) -> Self {
+    pub(crate) fn new(
+        link: &SendLink,
+        (beginning, rest): (Beginning, Option<BoxSource>),
+        keep: Keep,
+        hold: Option<Duration>,
+    ) -> Self {
         match rest {
             None => Self::Whole(beginning.bytes),
-            Some(rest) => Self::Rest(spawn(link, beginning.bytes, rest, keep)),
+            Some(rest) => Self::Rest(spawn(link, beginning.bytes, rest, keep, hold)),
         }
     }
 
@@ -80,10 +87,20 @@ impl UnderWay {
 
 /// Sends the rest in the background. It ends by itself when all is sent, or when nothing more is wanted, and gives the
 /// body back, if it kept what it had read of it.
-fn spawn(link: &SendLink, beginning: Bytes, rest: BoxSource, keep: Keep) -> JoinHandle<Option<BoxSource>> {
+fn spawn(
+    link: &SendLink,
+    beginning: Bytes,
+    rest: BoxSource,
+    keep: Keep,
+    hold: Option<Duration>,
+) -> JoinHandle<Option<BoxSource>> {
     let kept = (keep != Keep::Nothing).then(|| Kept { len: beginning.len(), pieces: vec![beginning] });
     let mut upload = Upload { to: link.uploader(), source: Some(rest), piece: Bytes::new(), keep, kept };
     tokio::spawn(async move {
+        if let Some(limit) = hold {
+            // Whatever it is that ends the wait: if the request is over, the upload sees it.
+            let _ = timeout(limit, poll_fn(|cx| upload.poll_held(cx))).await;
+        }
         poll_fn(|cx| upload.poll(cx)).await;
         let kept = upload.kept?;
         Some(Box::pin(Rewound::new(kept.pieces, upload.source)) as BoxSource)
@@ -107,6 +124,12 @@ struct Kept {
 }
 
 impl Upload {
+    /// Waits until a receiver has begun, or nothing is wanted any more.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // In this order: what comes in between wakes.
+        if self.to.poll_unwanted(cx).is_ready() || self.to.is_accepted() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if !self.piece.is_empty() {
