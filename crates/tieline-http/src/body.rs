@@ -22,6 +22,33 @@ pub(crate) fn down(response: Response, line: Line) -> Body {
     Body::new(Down { response, is_over: false, _line: line })
 }
 
+/// A body that keeps something for as long as it isn't over.
+pub(crate) fn holding<T: Send + Unpin + 'static>(body: Body, kept: T) -> Body {
+    Body::new(Holding { body, _kept: kept })
+}
+
+struct Holding<T> {
+    body: Body,
+    _kept: T,
+}
+
+impl<T: Unpin> http_body::Body for Holding<T> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
 struct Down {
     response: Response,
     is_over: bool,

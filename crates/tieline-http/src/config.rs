@@ -1,9 +1,11 @@
 //! What of the gateway can be set. How many connections it takes is a limit of the server's configuration.
 
+use std::time::Duration;
+
 use axum::Router;
 
 /// The settings of a [`Gateway`](crate::Gateway).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HttpConfig {
     /// Hosts by which clients may call the server, beside loopback: names or addresses, without ports.
@@ -12,4 +14,30 @@ pub struct HttpConfig {
     pub origins: Vec<String>,
     /// What else is served, behind the same guards: metrics, an API, a dashboard.
     pub more: Router,
+    /// The clocks of a connection.
+    pub clocks: Clocks,
+}
+
+/// How long is waited for a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Clocks {
+    /// For the head of a request to be complete. A connection of HTTP/1.1 may idle for as long.
+    pub head: Duration,
+    /// For a byte to be taken, while some wait.
+    pub stall: Duration,
+    /// For a request, on a connection of HTTP/2 that has none under way.
+    pub idle: Duration,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { hosts: Vec::new(), origins: Vec::new(), more: Router::new(), clocks: Clocks::default() }
+    }
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(15), stall: Duration::from_mins(1), idle: Duration::from_mins(2) }
+    }
 }

@@ -18,16 +18,15 @@ use tieline_protocol::limits::{LINGER, LINGER_BYTES};
 use tieline_server::{Source, Stop};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
+use crate::body;
+use crate::config::Clocks;
 use crate::refusal::{OwnError, SLOW, TLS_WANTED};
 use crate::wire::Wire;
 
 /// What an HTTP/2 client says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// The headers of a request must be complete within this; so long may a connection idle, too.
-pub(crate) const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 
 /// The head of a request (HTTP/1.1) and what is buffered of either body, in bytes, at most.
 pub(crate) const BUFFER: usize = 64 * 1024;
@@ -43,7 +42,7 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 pub(crate) struct Caller {
     pub(crate) source: Source,
     pub(crate) is_tls: bool,
-    #[expect(dead_code, reason = "it is held")]
+    pub(crate) clocks: Clocks,
     pub(crate) place: Place,
 }
 
@@ -53,7 +52,7 @@ pub(crate) struct Connections(Arc<AtomicUsize>);
 
 /// One of them.
 #[derive(Clone, Debug)]
-pub(crate) struct Place(#[expect(dead_code, reason = "it is held")] Arc<Counted>);
+pub(crate) struct Place(Arc<Counted>);
 
 #[derive(Debug)]
 struct Counted(Connections);
@@ -64,6 +63,22 @@ impl Connections {
         let more = |count| (count < most).then_some(count + 1);
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
         Some(Place(Arc::new(Counted(self.clone()))))
+    }
+}
+
+impl Place {
+    /// Waits until nobody has had a request under way here for about so long. To be called with one clone beside that of
+    /// the connection.
+    async fn idles(&self, span: Duration) {
+        let mut was_idle = false;
+        loop {
+            sleep(span / 2).await;
+            let is_idle = Arc::strong_count(&self.0) <= 2;
+            if is_idle && was_idle {
+                return;
+            }
+            was_idle = is_idle;
+        }
     }
 }
 
@@ -78,14 +93,15 @@ pub(crate) async fn serve<S>(mut io: S, caller: Caller, router: Router, stop: St
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let clocks = caller.clocks;
     let front = tokio::select! {
-        front = timeout(HEADERS_WITHIN, sniff(&mut io)) => front,
+        front = timeout(clocks.head, sniff(&mut io)) => front,
         () = stop.wait_drain() => return,
     };
     // Else nothing came, or too little to tell what it is.
     let Ok(Ok(front)) = front else { return };
     let is_http2 = front[..] == *PREFACE;
-    let wire = Wire::new(io, front);
+    let wire = Wire::new(io, front, clocks.stall);
     let is_slow = if is_http2 {
         serve_http2(wire.clone(), caller, router, stop).await;
         false
@@ -99,9 +115,9 @@ where
 }
 
 /// Sees to it that TLS is spoken; whoever speaks plain HTTP is told so.
-pub(crate) async fn see_tls(stream: TcpStream) -> Option<TcpStream> {
+pub(crate) async fn see_tls(stream: TcpStream, clocks: Clocks) -> Option<TcpStream> {
     let mut first = [0];
-    match timeout(HEADERS_WITHIN, stream.peek(&mut first)).await {
+    match timeout(clocks.head, stream.peek(&mut first)).await {
         // The first byte of TLS.
         Ok(Ok(1..)) if first[0] == 22 => Some(stream),
         Ok(Ok(1..)) => {
@@ -130,7 +146,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(BUFFER);
+    builder.timer(TokioTimer::new()).header_read_timeout(caller.clocks.head).max_buf_size(BUFFER);
     let is_ending = stop.clone();
     let service = service_fn(move |request| {
         let is_last = is_ending.is_draining();
@@ -160,12 +176,18 @@ where
         .initial_connection_window_size(STREAMS * STREAM_WINDOW)
         .max_send_buf_size(BUFFER)
         .max_header_list_size(BUFFER as u32)
-        .keep_alive_interval(HEADERS_WITHIN)
-        .keep_alive_timeout(HEADERS_WITHIN);
+        .keep_alive_interval(caller.clocks.head)
+        .keep_alive_timeout(caller.clocks.head);
+    let (idle, place) = (caller.clocks.idle, caller.place.clone());
     let service = service_fn(move |request| answer(router.clone(), caller.clone(), request, false));
     let mut serving = pin!(builder.serve_connection(TokioIo::new(wire), service));
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
+        // An idle connection of HTTP/1.1 ends as one whose head doesn't come.
+        () = place.idles(idle) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
         () = stop.wait_drain() => {
             serving.as_mut().graceful_shutdown();
             serving.await
@@ -185,12 +207,13 @@ async fn answer(
 ) -> Result<axum::response::Response, std::convert::Infallible> {
     use hyper_util::service::TowerToHyperService;
     let mut request = request.map(Body::new);
+    let place = caller.place.clone();
     request.extensions_mut().insert(caller);
     let mut response = hyper::service::Service::call(&TowerToHyperService::new(router), request).await?;
     if is_last {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response)
+    Ok(response.map(|body| body::holding(body, place)))
 }
 
 /// Closes a connection so that what was said arrives: closing with unread bytes would reset it.

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::HttpConfig;
+use crate::config::{Clocks, HttpConfig};
 use crate::connection::{self, Caller, Connections};
 use crate::guard::Guard;
 use crate::pool::Pool;
@@ -52,6 +52,7 @@ struct Shared {
     router: Router,
     control: Control,
     stop: Stop,
+    clocks: Clocks,
     connections: Connections,
     /// Ends every connection at once.
     over: CancellationToken,
@@ -68,6 +69,7 @@ impl Gateway {
             router: routes::router(app, Guard::new(config.hosts, config.origins), config.more),
             control: server.control(),
             stop,
+            clocks: config.clocks,
             connections: Connections::default(),
             over: CancellationToken::new(),
             tracker: TaskTracker::new(),
@@ -121,7 +123,7 @@ fn welcome(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&Tls>) {
     // Whatever is written is whole; waiting for more would only add delay.
     let _ = stream.set_nodelay(true);
     let source = stream.peer_addr().map_or(Source::Unknown, |peer| Source::address(peer.ip()));
-    let caller = Caller { source, is_tls: tls.is_some(), place };
+    let caller = Caller { source, is_tls: tls.is_some(), clocks: shared.clocks, place };
     let (mine, tls) = (Arc::clone(shared), tls.cloned());
     shared.tracker.spawn(async move {
         tokio::select! {
@@ -135,7 +137,7 @@ impl Shared {
     async fn serve(&self, stream: TcpStream, tls: Option<Tls>, caller: Caller) {
         let (router, stop) = (self.router.clone(), self.stop.clone());
         let Some(tls) = tls else { return connection::serve(stream, caller, router, stop).await };
-        let Some(stream) = connection::see_tls(stream).await else { return };
+        let Some(stream) = connection::see_tls(stream, caller.clocks).await else { return };
         if let Some(stream) = self.entrance.shake_http(stream, &tls).await {
             connection::serve(stream, caller, router, stop).await;
         }

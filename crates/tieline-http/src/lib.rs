@@ -48,6 +48,6 @@ mod routes;
 mod websocket;
 mod wire;
 
-pub use config::HttpConfig;
+pub use config::{Clocks, HttpConfig};
 pub use gateway::{Gateway, HttpListener};
 pub use refusal::{OWN, OwnError};

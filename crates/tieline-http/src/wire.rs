@@ -11,9 +11,6 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// How long a peer may take no byte while some wait for it.
-pub(crate) const STALL_MAX: Duration = Duration::from_mins(1);
-
 /// See the module. Clones are the same socket.
 #[derive(Debug)]
 pub(crate) struct Wire<S>(Arc<Mutex<Inner<S>>>);
@@ -23,7 +20,9 @@ struct Inner<S> {
     io: S,
     /// What was read already.
     front: Bytes,
-    /// Runs while the peer takes nothing.
+    /// How long a peer may take nothing.
+    stall_after: Duration,
+    /// Runs while it does.
     stall: Option<Pin<Box<Sleep>>>,
     /// Something came since something was written last.
     is_asked: bool,
@@ -37,9 +36,9 @@ impl<S> Clone for Wire<S> {
 
 impl<S> Wire<S> {
     /// A socket of which `front` was read.
-    pub(crate) fn new(io: S, front: Bytes) -> Self {
+    pub(crate) fn new(io: S, front: Bytes, stall_after: Duration) -> Self {
         let is_asked = !front.is_empty();
-        Self(Arc::new(Mutex::new(Inner { io, front, stall: None, is_asked })))
+        Self(Arc::new(Mutex::new(Inner { io, front, stall_after, stall: None, is_asked })))
     }
 
     /// The socket, if nobody else has it, and whether something came since something was written last.
@@ -60,7 +59,7 @@ impl<S> Inner<S> {
             self.stall = None;
             return written;
         }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL_MAX)));
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(self.stall_after)));
         match stall.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,

@@ -97,11 +97,14 @@ fn spawn(
     let kept = (keep != Keep::Nothing).then(|| Kept { len: beginning.len(), pieces: vec![beginning] });
     let mut upload = Upload { to: link.uploader(), source: Some(rest), piece: Bytes::new(), keep, kept };
     tokio::spawn(async move {
-        if let Some(limit) = hold {
-            // Whatever it is that ends the wait: if the request is over, the upload sees it.
-            let _ = timeout(limit, poll_fn(|cx| upload.poll_held(cx))).await;
+        // A body that nobody came to want isn't touched.
+        let is_wanted = match hold {
+            None => true,
+            Some(limit) => timeout(limit, poll_fn(|cx| upload.poll_held(cx))).await.unwrap_or(true),
+        };
+        if is_wanted {
+            poll_fn(|cx| upload.poll(cx)).await;
         }
-        poll_fn(|cx| upload.poll(cx)).await;
         let kept = upload.kept?;
         Some(Box::pin(Rewound::new(kept.pieces, upload.source)) as BoxSource)
     })
@@ -124,10 +127,13 @@ struct Kept {
 }
 
 impl Upload {
-    /// Waits until a receiver has begun, or nothing is wanted any more.
-    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits until a receiver has begun, or the request is over; whether it still wants the body.
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         // In this order: what comes in between wakes.
-        if self.to.poll_unwanted(cx).is_ready() || self.to.is_accepted() { Poll::Ready(()) } else { Poll::Pending }
+        if self.to.poll_unwanted(cx).is_ready() {
+            return Poll::Ready(false);
+        }
+        if self.to.is_accepted() { Poll::Ready(true) } else { Poll::Pending }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
