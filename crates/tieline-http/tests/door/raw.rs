@@ -150,6 +150,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// The body of an answer, to its end.
     pub(crate) async fn rest_of(&mut self, answer: &mut Answer) {
+        if answer.status == 204 {
+            answer.is_complete = true;
+            return;
+        }
         if let Some(length) = answer.header("content-length") {
             let length = length.parse().unwrap();
             while self.came.len() < length && self.more().await {}
@@ -164,6 +168,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
             }
             answer.body.extend(piece);
         }
+    }
+
+    /// All that still comes until the server closes.
+    pub(crate) async fn all(&mut self) -> String {
+        while self.more().await {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.came)).into_owned()
     }
 
     /// Whether the server closes without another word.
