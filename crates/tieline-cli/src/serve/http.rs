@@ -37,10 +37,8 @@ impl FromStr for HttpAddress {
 
 impl fmt::Display for HttpAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host.contains(':') {
-            true => write!(f, "[{}]:{}", self.host, self.port),
-            false => write!(f, "{}:{}", self.host, self.port),
-        }
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
 
@@ -97,9 +95,9 @@ pub(super) async fn open(
 /// What the gateway is told of it.
 pub(super) fn config(settings: &Settings, address: Option<&HttpAddress>) -> HttpConfig {
     let mut config = HttpConfig::default();
-    config.hosts = settings.http_host.clone();
+    config.hosts.clone_from(&settings.http_host);
     config.hosts.extend(address.map(|address| address.host.clone()));
-    config.origins = settings.http_origin.clone();
+    config.origins.clone_from(&settings.http_origin);
     config
 }
 

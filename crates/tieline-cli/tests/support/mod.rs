@@ -214,6 +214,8 @@ pub(crate) fn run(command: &mut Command, stdin: impl AsRef<[u8]>) -> Ended {
 pub(crate) struct Server {
     pub(crate) running: Running,
     pub(crate) address: String,
+    /// Where it takes requests by HTTP, without `/c/CHANNEL`.
+    pub(crate) http: String,
 }
 
 impl Server {
@@ -232,9 +234,20 @@ impl Server {
         let running = Running::start(command.args(flags));
         let line = running.line_with("  bus ");
         let address = line.split_whitespace().last().expect("an address").to_owned();
+        let line = running.line_with("/c/CHANNEL");
+        let http = line.split_whitespace().last().and_then(|shown| shown.strip_suffix("/c/CHANNEL"));
+        let http = http.expect("an address").to_owned();
         // The banner's last line, so that whoever reads on reads what is new.
         running.line_with("  note ");
-        Self { running, address }
+        Self { running, address, http }
+    }
+
+    /// `curl`, to a channel of this server. Without `--max-time`, with which it waits for its stdin and for nothing else.
+    pub(crate) fn curl(&self, channel: &str, flags: &[&str]) -> Command {
+        let mut command = Command::new("curl");
+        command.arg("-sS").args(flags).arg(format!("{}/c/{channel}", self.http));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     /// `tieline send`, to this server.
