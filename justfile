@@ -95,10 +95,11 @@ deb:
 static:
     cargo build --release -p tieline-cli --target x86_64-unknown-linux-musl
 
-# Rewrites what is printed from the code: the tables in docs/protocol.md, docs/limits.md, the golden vectors.
+# Rewrites what is printed from the code: the tables in docs/protocol.md, docs/limits.md and docs/http.md, the golden vectors.
 bless:
     TIELINE_BLESS=1 cargo test -p tieline-protocol
     TIELINE_BLESS=1 cargo test -p tieline-server --test limits_document
+    TIELINE_BLESS=1 cargo test -p tieline-http --test document
 
 # Known vulnerabilities in dependencies; needs the advisory database.
 advisories:

@@ -38,6 +38,6 @@ impl Default for HttpConfig {
 
 impl Default for Clocks {
     fn default() -> Self {
-        Self { head: Duration::from_secs(15), stall: Duration::from_mins(1), idle: Duration::from_mins(2) }
+        Self { head: Duration::from_secs(15), stall: Duration::from_secs(30), idle: Duration::from_mins(2) }
     }
 }
