@@ -9,6 +9,7 @@ use futures_core::Stream;
 use http_body::Frame;
 use tieline::{Error, Response};
 
+use crate::crowd::Place;
 use crate::headers;
 use crate::pool::Line;
 
@@ -17,9 +18,9 @@ pub(crate) fn up(body: Body) -> tieline::Body {
     tieline::Body::stream(body.into_data_stream())
 }
 
-/// The body of a response. It keeps its line, which would else be taken for idle.
-pub(crate) fn down(response: Response, line: Line) -> Body {
-    Body::new(Down { response, is_over: false, _line: line })
+/// The body of a response. It keeps its line, which would else be taken for idle, and its place.
+pub(crate) fn down(response: Response, kept: (Line, Place)) -> Body {
+    Body::new(Down { response, is_over: false, _kept: kept })
 }
 
 /// A body that keeps something for as long as it isn't over.
@@ -52,7 +53,7 @@ impl<T: Unpin> http_body::Body for Holding<T> {
 struct Down {
     response: Response,
     is_over: bool,
-    _line: Line,
+    _kept: (Line, Place),
 }
 
 impl http_body::Body for Down {

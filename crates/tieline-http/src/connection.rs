@@ -2,9 +2,6 @@
 
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,13 +12,14 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tieline_protocol::limits::{LINGER, LINGER_BYTES};
-use tieline_server::{Source, Stop};
+use tieline_server::{HTTP_BUFFER, Source, Stop};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::body;
 use crate::config::Clocks;
+use crate::crowd::Place;
 use crate::refusal::{OwnError, SLOW, TLS_WANTED};
 use crate::wire::Wire;
 
@@ -29,13 +27,13 @@ use crate::wire::Wire;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The head of a request (HTTP/1.1) and what is buffered of either body, in bytes, at most.
-pub(crate) const BUFFER: usize = 64 * 1024;
+pub(crate) const BUFFER: usize = HTTP_BUFFER as usize;
 
 /// Requests at once on one connection of HTTP/2.
 const STREAMS: u32 = 64;
 
 /// What is taken of one body before it is wanted on HTTP/2, in bytes.
-const STREAM_WINDOW: u32 = 64 * 1024;
+const STREAM_WINDOW: u32 = HTTP_BUFFER as u32;
 
 /// Whom a connection is with. Whoever keeps a clone keeps the connection's place.
 #[derive(Clone, Debug)]
@@ -44,48 +42,6 @@ pub(crate) struct Caller {
     pub(crate) is_tls: bool,
     pub(crate) clocks: Clocks,
     pub(crate) place: Place,
-}
-
-/// How many connections there are.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Connections(Arc<AtomicUsize>);
-
-/// One of them.
-#[derive(Clone, Debug)]
-pub(crate) struct Place(Arc<Counted>);
-
-#[derive(Debug)]
-struct Counted(Connections);
-
-impl Connections {
-    /// One more, if there are fewer than `most`.
-    pub(crate) fn enter(&self, most: usize) -> Option<Place> {
-        let more = |count| (count < most).then_some(count + 1);
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Place(Arc::new(Counted(self.clone()))))
-    }
-}
-
-impl Place {
-    /// Waits until nobody has had a request under way here for about so long. To be called with one clone beside that of
-    /// the connection.
-    async fn idles(&self, span: Duration) {
-        let mut was_idle = false;
-        loop {
-            sleep(span / 2).await;
-            let is_idle = Arc::strong_count(&self.0) <= 2;
-            if is_idle && was_idle {
-                return;
-            }
-            was_idle = is_idle;
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// Serves one connection until it is over.

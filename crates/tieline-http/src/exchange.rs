@@ -33,6 +33,8 @@ pub(crate) async fn exchange(
         return Err(Refusal::version());
     }
     let Path(channel) = channel.map_err(|error| Refusal::path(&error))?;
+    let most = app.control.config().http_requests;
+    let place = app.requests.enter(most).ok_or_else(Refusal::crowded)?;
     let (parts, up) = request.into_parts();
     let asked = Asked::read(&parts.headers)?;
     let line = app.pool.line(asked.token.as_deref(), caller.source).await?;
@@ -50,7 +52,7 @@ pub(crate) async fn exchange(
     if let Some(into) = head.headers_mut() {
         headers::write(response.metadata(), into);
     }
-    head.body(body::down(response, line)).map_err(|error| Refusal::internal(&error))
+    head.body(body::down(response, (line, place))).map_err(|error| Refusal::internal(&error))
 }
 
 fn expects_continue(headers: &HeaderMap) -> bool {

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Clocks, HttpConfig};
-use crate::connection::{self, Caller, Connections};
+use crate::connection::{self, Caller};
+use crate::crowd::Crowd;
 use crate::guard::Guard;
 use crate::pool::Pool;
 use crate::routes::{self, App};
@@ -53,7 +54,7 @@ struct Shared {
     control: Control,
     stop: Stop,
     clocks: Clocks,
-    connections: Connections,
+    connections: Crowd,
     /// Ends every connection at once.
     over: CancellationToken,
     tracker: TaskTracker,
@@ -63,14 +64,20 @@ impl Gateway {
     /// A gateway into `server`, which ends with it.
     pub fn new(server: &Server, stop: Stop, config: HttpConfig) -> Self {
         let entrance = server.entrance();
-        let app = App { pool: Pool::new(entrance.clone()), entrance, stop: stop.clone() };
+        let app = App {
+            pool: Pool::new(entrance.clone()),
+            entrance,
+            control: server.control(),
+            requests: Crowd::default(),
+            stop: stop.clone(),
+        };
         let shared = Shared {
             entrance: server.entrance(),
             router: routes::router(app, Guard::new(config.hosts, config.origins), config.more),
             control: server.control(),
             stop,
             clocks: config.clocks,
-            connections: Connections::default(),
+            connections: Crowd::default(),
             over: CancellationToken::new(),
             tracker: TaskTracker::new(),
         };

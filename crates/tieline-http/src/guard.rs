@@ -101,7 +101,7 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
         (Some(said), Some(host)) => (said == host).then_some(said),
         (said, host) => said.or(host),
     }
-    .filter(|authority| !authority.as_str().contains('@'))
+    .filter(|said| said.as_str() == said.host() || said.port_u16().is_some() && !said.as_str().contains('@'))
 }
 
 /// Whether a page of this origin was served from here.

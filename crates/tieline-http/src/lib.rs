@@ -31,6 +31,7 @@
 //! | `exchange`, `body` | a request on a channel, and both of its bodies |
 //! | `headers` | what headers say of a request, and what metadata says in headers |
 //! | `websocket` | the bus over a WebSocket |
+//! | `crowd` | how many connections and requests there may be |
 //! | `pool` | the callers' connections to the bus |
 //! | `refusal` | errors as statuses, headers and JSON |
 #![forbid(unsafe_code)]
@@ -38,6 +39,7 @@
 mod body;
 mod config;
 mod connection;
+mod crowd;
 mod exchange;
 mod gateway;
 mod guard;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tieline::{Client, Code, Error, Outcome, Status, Token};
-use tieline_server::{Entrance, Source, TokenDigest};
+use tieline_server::{Entrance, HTTP_WINDOW, Source, TokenDigest};
 use tokio::io::DuplexStream;
 use tokio::time::timeout;
 
@@ -101,6 +101,7 @@ impl Pool {
         let mut builder = Client::builder()
             .server("the server itself")
             .name("http")
+            .window(HTTP_WINDOW)
             .agent(concat!("tieline-http/", env!("CARGO_PKG_VERSION")))
             .transport(move || {
                 let stream = take(&stream);

@@ -86,6 +86,12 @@ impl Refusal {
         Self::of(Code::ShuttingDown, Outcome::Unstarted, "the server is shutting down and starts nothing more")
     }
 
+    /// There are as many requests as there may be.
+    pub(crate) fn crowded() -> Self {
+        let message = "the server has as many requests by HTTP under way as it may: try again later";
+        Self::of(Code::Overloaded, Outcome::Unstarted, message)
+    }
+
     /// The request is of HTTP/1.0.
     pub(crate) fn version() -> Self {
         Self::own(HTTP_1_0, format!("{} Use HTTP/1.1 or HTTP/2.", HTTP_1_0.sentence))

@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use tieline_server::{Entrance, Stop};
+use tieline_server::{Control, Entrance, Stop};
 
+use crate::crowd::Crowd;
 use crate::exchange;
 use crate::guard::{self, Guard};
 use crate::pool::Pool;
@@ -27,6 +28,9 @@ pub(crate) const HEADERS_MAX: usize = 32 * 1024;
 pub(crate) struct App {
     pub(crate) entrance: Entrance,
     pub(crate) pool: Arc<Pool>,
+    pub(crate) control: Control,
+    /// Requests under way.
+    pub(crate) requests: Crowd,
     pub(crate) stop: Stop,
 }
 

@@ -20,6 +20,9 @@ pub const CONNECTIONS_DEFAULT: usize = 16_384;
 /// Connections over HTTP at once, by default.
 pub const HTTP_CONNECTIONS_DEFAULT: usize = 1024;
 
+/// Requests by HTTP at once, by default.
+pub const HTTP_REQUESTS_DEFAULT: usize = 4096;
+
 /// How long a drain waits for running work, by default.
 pub const DRAIN_DEFAULT: Duration = Duration::from_secs(30);
 
@@ -46,6 +49,8 @@ pub struct Config {
     pub connections: usize,
     /// Connections over HTTP at once, for the gateway that stands before the server, if one does; a further one is closed.
     pub http_connections: usize,
+    /// Requests by HTTP at once, for the same gateway; a further one is *overloaded*.
+    pub http_requests: usize,
     /// How long a drain waits for running work before it ends it.
     pub drain: Duration,
     /// Wrong tokens that one address may bring before it is barred for a while.
@@ -69,6 +74,7 @@ impl Default for Config {
             channel_places: CHANNEL_PLACES_DEFAULT,
             connections: CONNECTIONS_DEFAULT,
             http_connections: HTTP_CONNECTIONS_DEFAULT,
+            http_requests: HTTP_REQUESTS_DEFAULT,
             drain: DRAIN_DEFAULT,
             wrong_tokens: WRONG_TOKENS_DEFAULT,
             flood: Rate { per_second: FLOOD_RATE, burst: FLOOD_BURST },

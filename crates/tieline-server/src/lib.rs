@@ -55,7 +55,10 @@ pub use access::{
     Access, BYTES_PER_SECOND_MIN, ChannelPattern, PatternError, Source, TokenDigest, TokenRule, TokensError,
     WRONG_TOKENS_DEFAULT,
 };
-pub use config::{CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, HTTP_CONNECTIONS_DEFAULT, MEMORY_DEFAULT};
+pub use config::{
+    CONNECTIONS_DEFAULT, Config, ConfigError, DRAIN_DEFAULT, HTTP_CONNECTIONS_DEFAULT, HTTP_REQUESTS_DEFAULT,
+    MEMORY_DEFAULT,
+};
 pub use connection::LINGERING_MAX;
 pub use control::{Applied, Control};
 pub use entrance::Entrance;
@@ -69,7 +72,7 @@ pub use tls::{TLS_MOST, Tls, TlsConfig, TlsError, TlsPart};
 pub use tieline_broker::{ADMISSION, Counts, PLACES_MIN, Rate, SHARE_MIN, admission};
 pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;
-pub use worst::{Transport, Worst, worst_case};
+pub use worst::{HTTP_BUFFER, HTTP_WINDOW, Transport, Worst, worst_case};
 
 /// Serves on the listeners until `stop` says otherwise; returns when every connection is closed.
 ///

@@ -26,6 +26,13 @@ const CONNECTION: u64 = 4 * 1024;
 const TOKEN: u64 = 1024;
 const SOURCE: u64 = 128;
 
+/// What a gateway for HTTP may hold of either body on the side of its client, in bytes; and as much for the head of a
+/// request.
+pub const HTTP_BUFFER: u64 = 64 * 1024;
+
+/// What it may hold of a response on the side of the bus, in bytes.
+pub const HTTP_WINDOW: u64 = 256 * 1024;
+
 /// What connections run over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {
@@ -67,9 +74,20 @@ pub fn worst_case(config: &Config, transport: Transport) -> Vec<Worst> {
             words: format!("receives: {receives} in all, each on a channel of its own"),
         },
     ];
+    let http = 2 * HTTP_BUFFER + HTTP_WINDOW;
+    rows.push(Worst {
+        bytes: (config.http_requests as u64)
+            .saturating_mul(http)
+            .saturating_add((config.http_connections as u64).saturating_mul(CONNECTION + HTTP_BUFFER)),
+        words: format!(
+            "HTTP: {} KiB a request, if its client or its receiver is slow, and {} KiB a connection, for heads",
+            http / 1024,
+            (CONNECTION + HTTP_BUFFER) / 1024
+        ),
+    });
     if transport == Transport::Tls {
         rows.push(Worst {
-            bytes: sockets.saturating_mul(TLS_MOST),
+            bytes: sockets.saturating_add(config.http_connections as u64).saturating_mul(TLS_MOST),
             words: format!("TLS: {} KiB a connection", TLS_MOST / 1024),
         });
     }

@@ -60,7 +60,7 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     let internal = |error: io::Error| Failure::new(exit::INTERNAL, error.to_string());
     let mut signals = EndSignals::listen().map_err(internal)?;
     let hangups = reload::listen().map_err(internal)?;
-    if let Some(note) = descriptors::raise_limit(config.connections) {
+    if let Some(note) = descriptors::raise_limit(config.connections.saturating_add(config.http_connections)) {
         say(format!("tieline: {note}"));
     }
     let opening = async {

@@ -112,8 +112,9 @@ impl Reload {
         if gathered.settings.http_settings() != self.http {
             later.push("http");
         }
-        if applied.now.contains(&"connections")
-            && let Some(note) = descriptors::raise_limit(gathered.config.connections)
+        let config = &gathered.config;
+        if (applied.now.contains(&"connections") || applied.now.contains(&"http-connections"))
+            && let Some(note) = descriptors::raise_limit(config.connections.saturating_add(config.http_connections))
         {
             say(format!("tieline: {note}"));
         }

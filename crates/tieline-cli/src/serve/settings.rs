@@ -68,6 +68,9 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N", env = "TIELINE_HTTP_CONNECTIONS", help = help("http-connections"))]
     pub(crate) http_connections: Option<u64>,
 
+    #[arg(long, value_name = "N", env = "TIELINE_HTTP_REQUESTS", help = help("http-requests"))]
+    pub(crate) http_requests: Option<u64>,
+
     #[arg(long, value_name = "N", env = "TIELINE_REQUESTS", help = help("requests"))]
     pub(crate) requests: Option<u64>,
 
@@ -131,6 +134,7 @@ impl Settings {
             channel_places: self.channel_places.or(next.channel_places),
             connections: self.connections.or(next.connections),
             http_connections: self.http_connections.or(next.http_connections),
+            http_requests: self.http_requests.or(next.http_requests),
             requests: self.requests.or(next.requests),
             receives: self.receives.or(next.receives),
             payload: self.payload.or(next.payload),
@@ -159,6 +163,7 @@ impl Settings {
             "channel-places" => self.channel_places,
             "connections" => self.connections,
             "http-connections" => self.http_connections,
+            "http-requests" => self.http_requests,
             "requests" => self.requests,
             "receives" => self.receives,
             "payload" => bytes(self.payload),

@@ -253,6 +253,21 @@ async fn connections_beyond_the_limit_are_closed_and_those_that_stand_are_served
 }
 
 #[tokio::test]
+async fn requests_beyond_the_limit_are_overloaded_until_one_is_over() {
+    let mut config = Config::default();
+    config.http_requests = 1;
+    let stage = hasty(config).await;
+    let mut running = Raw::to(&stage).await;
+    running.open("/c/echo", "").await;
+    assert_eq!(running.head().await.unwrap().status, 200);
+    post(&stage, "/c/echo", "", "x").await.is_error(503, "overloaded", "unstarted");
+    running.last_chunk().await;
+    assert_eq!(running.piece().await.unwrap(), b"");
+    within("a place is free", async { while post(&stage, "/c/echo", "", "x").await.status != 200 {} }).await;
+    stage.ended().await;
+}
+
+#[tokio::test]
 async fn a_request_that_is_refused_early_reaches_a_client_that_is_still_sending() {
     let stage = hasty(Config::default()).await;
     let mut raw = Raw::to(&stage).await;
