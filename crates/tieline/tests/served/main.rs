@@ -2,6 +2,7 @@
 
 mod bodies;
 mod ends;
+mod holding;
 mod rolling;
 mod routing;
 
