@@ -70,3 +70,8 @@ fn the_page_of_the_examples_can_be_followed() {
 fn the_page_of_running_can_be_followed() {
     follow("docs/running.md", 2);
 }
+
+#[test]
+fn the_page_on_http_can_be_followed() {
+    follow("docs/http.md", 11);
+}
