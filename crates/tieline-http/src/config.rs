@@ -28,6 +28,8 @@ pub struct Clocks {
     pub stall: Duration,
     /// For a request, on a connection of HTTP/2 that has none under way.
     pub idle: Duration,
+    /// For a request of the same token and address, before their connection to the bus is closed; twice as long at most.
+    pub line: Duration,
 }
 
 impl Default for HttpConfig {
@@ -38,6 +40,11 @@ impl Default for HttpConfig {
 
 impl Default for Clocks {
     fn default() -> Self {
-        Self { head: Duration::from_secs(15), stall: Duration::from_secs(30), idle: Duration::from_mins(2) }
+        Self {
+            head: Duration::from_secs(15),
+            stall: Duration::from_secs(30),
+            idle: Duration::from_mins(2),
+            line: Duration::from_secs(30),
+        }
     }
 }

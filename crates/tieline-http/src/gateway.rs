@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use socket2::{SockRef, TcpKeepalive};
+use tieline_protocol::limits::{PING_AFTER, SILENCE_MAX};
 use tieline_server::{Control, Entrance, Server, Source, Stop, Tls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -65,7 +67,7 @@ impl Gateway {
     pub fn new(server: &Server, stop: Stop, config: HttpConfig) -> Self {
         let entrance = server.entrance();
         let app = App {
-            pool: Pool::new(entrance.clone()),
+            pool: Pool::new(entrance.clone(), config.clocks.line),
             entrance,
             control: server.control(),
             requests: Crowd::default(),
@@ -127,8 +129,7 @@ fn welcome(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&Tls>) {
         tracing::warn!("a connection was closed: there are as many over HTTP as there may be");
         return;
     };
-    // Whatever is written is whole; waiting for more would only add delay.
-    let _ = stream.set_nodelay(true);
+    tune(&stream);
     let source = stream.peer_addr().map_or(Source::Unknown, |peer| Source::address(peer.ip()));
     let caller = Caller { source, is_tls: tls.is_some(), clocks: shared.clocks, place };
     let (mine, tls) = (Arc::clone(shared), tls.cloned());
@@ -138,6 +139,17 @@ fn welcome(shared: &Arc<Shared>, stream: TcpStream, tls: Option<&Tls>) {
             () = mine.over.cancelled() => {}
         }
     });
+}
+
+/// None of these is needed for the connection to work, so one that fails is no reason to refuse it.
+fn tune(stream: &TcpStream) {
+    // Whatever is written is whole; waiting for more would only add delay.
+    let _ = stream.set_nodelay(true);
+    // HTTP/1.1 has no signs of life: a client that vanished while it waits is noticed by those of TCP.
+    let alive = TcpKeepalive::new().with_time(PING_AFTER).with_interval(PING_AFTER / 3).with_retries(3);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&alive);
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(SILENCE_MAX));
 }
 
 impl Shared {

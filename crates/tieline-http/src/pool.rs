@@ -20,14 +20,13 @@ use crate::refusal::Refusal;
 /// Connections at once.
 pub(crate) const LINES_MAX: usize = 1024;
 
-/// A connection that nobody used for so long is closed.
-const IDLE_MAX: Duration = Duration::from_secs(30);
-
 type Key = (Option<TokenDigest>, Source);
 
 /// See the module.
 pub(crate) struct Pool {
     entrance: Entrance,
+    /// A connection that nobody used for so long is closed.
+    idle: Duration,
     lines: Mutex<HashMap<Key, Arc<Shared>>>,
 }
 
@@ -64,8 +63,8 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(entrance: Entrance) -> Arc<Self> {
-        Arc::new(Self { entrance, lines: Mutex::default() })
+    pub(crate) fn new(entrance: Entrance, idle: Duration) -> Arc<Self> {
+        Arc::new(Self { entrance, idle, lines: Mutex::default() })
     }
 
     /// A connection of this token, used from this address.
@@ -160,7 +159,7 @@ async fn watch(pool: Arc<Pool>, key: Key, shared: Arc<Shared>) {
     let mut status = shared.client.status();
     let mut was_idle = false;
     loop {
-        if let Ok(Ok(_)) = timeout(IDLE_MAX, status.wait_for(|status| *status != Status::Connected)).await {
+        if let Ok(Ok(_)) = timeout(pool.idle, status.wait_for(|status| *status != Status::Connected)).await {
             break;
         }
         let is_idle = shared.uses.load(Ordering::Acquire) == 0;

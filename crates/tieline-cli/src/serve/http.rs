@@ -1,6 +1,7 @@
 //! The door for HTTP of `serve`: where it is, and what stands before it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
@@ -96,7 +97,9 @@ pub(super) async fn open(
 pub(super) fn config(settings: &Settings, address: Option<&HttpAddress>) -> HttpConfig {
     let mut config = HttpConfig::default();
     config.hosts.clone_from(&settings.http_host);
-    config.hosts.extend(address.map(|address| address.host.clone()));
+    // "All addresses" is no name for a server, though browsers take it for one of this machine.
+    let is_all = |host: &str| host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+    config.hosts.extend(address.map(|address| address.host.clone()).filter(|host| !is_all(host)));
     config.origins.clone_from(&settings.http_origin);
     config
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use tieline::{Client, Metadata};
+use tieline_http::HttpConfig;
+use tieline_server::Config;
 
 use crate::raw::{Raw, ask, post};
 use crate::stage::{Stage, within};
@@ -209,6 +211,28 @@ async fn callers_of_one_address_share_a_connection_to_the_bus() {
     }
     assert_eq!(stage.status().connections, before + 1);
     within("the end", stage.ended()).await;
+}
+
+#[tokio::test]
+async fn a_connection_to_the_bus_that_idles_is_closed_and_made_anew() {
+    let mut http = HttpConfig::default();
+    http.clocks.line = Duration::from_millis(30);
+    let stage = Stage::with(Config::default(), http, None).await;
+    stage.echo("echo").await;
+    let before = stage.status().connections;
+    for _ in 0..2 {
+        assert_eq!(post(&stage, "/c/echo", "", "x").await.text(), "x");
+        stage.wait_until("it is closed", |status| status.connections == before).await;
+    }
+    // One that is in use is not.
+    let mut raw = Raw::to(&stage).await;
+    raw.open("/c/echo", "").await;
+    assert_eq!(raw.head().await.unwrap().status, 200);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    raw.chunk("still here").await;
+    raw.expect("still here").await;
+    drop(raw);
+    stage.ended().await;
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// Reads more; whether there was more.
     async fn more(&mut self) -> bool {
-        let mut buf = [0; 16 * 1024];
+        let mut buf = vec![0; 16 * 1024];
         // A reset is an end, too: no clean one, but what came before it counts.
         let read = within("the server says something", self.io.read(&mut buf)).await.unwrap_or(0);
         self.came.extend_from_slice(&buf[..read]);
