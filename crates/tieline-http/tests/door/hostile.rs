@@ -84,7 +84,7 @@ async fn a_body_that_nobody_takes_is_not_read_beyond_a_window() {
     let stage = hasty(Config::default()).await;
     let mut raw = Raw::to(&stage).await;
     raw.open("/c/nobody", "").await;
-    let piece = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
+    let piece = [b"10000\r\n".as_slice(), &vec![b'x'; 0x10000], b"\r\n"].concat();
     let mut taken = 0;
     while let Ok(Ok(())) = tokio::time::timeout(Duration::from_millis(500), raw.io.write_all(&piece)).await {
         taken += piece.len();

@@ -130,8 +130,5 @@ impl Stage {
 
 /// Waits, but not for ever.
 pub(crate) async fn within<T>(what: &str, waiting: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(done) => done,
-        Err(_) => panic!("not in time: {what}"),
-    }
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("not in time: {what}"))
 }

@@ -31,7 +31,7 @@ async fn a_held_body_is_never_looked_at_for_a_request_that_is_refused() {
         let server = Server::start().await;
         let client = server.client().await;
         let (seen, body) = watched();
-        let error = client.send("nobody").no_wait().body(body).hold_body(Duration::from_secs(60)).await.unwrap_err();
+        let error = client.send("nobody").no_wait().body(body).hold_body(Duration::from_mins(1)).await.unwrap_err();
         assert_eq!((error.code(), seen.load(Ordering::SeqCst)), (Code::NoReceiver, false));
         server.killed().await;
     })
