@@ -56,11 +56,13 @@ impl<P: Port> Core<P> {
             receive.is_ready().then(|| channel.enter_ready(receiver, planted(Mutant::ReceiverTurnNotAdvanced)));
         channel.busy += 1;
         conn.assigned.insert(slot);
-        let receive = receive.id;
+        let (receive, book) = (receive.id, receive.book);
+        let is_open = !x.request.is_closed();
 
         let limits = StartLimits { wait_ms: 0, deadline_ms: millis_up(x.deadline.since(now)) };
         let flags = Flags::IDEMPOTENT.when(x.idempotent);
         x.hand_outs += 1;
+        self.tally.handed_out(&mut self.books, book, now, x);
         // What waits is kept, or it couldn't be handed out.
         let kept = x.kept.get_or_insert_default();
         let port = conn.port.clone();
@@ -79,7 +81,10 @@ impl<P: Port> Core<P> {
             self.touched.push(port);
         }
         self.engage(receiver, true);
-        self.feed(slot, Way::Response);
+        self.feed(now, slot, Way::Response);
+        if is_open {
+            self.note_stall(now, slot, Way::Request);
+        }
         if planted(Mutant::RequestBroadcast)
             && let Some(next) = self.channels.get(&id.channel).and_then(|channel| channel.next_ready(&[]))
         {
@@ -89,7 +94,7 @@ impl<P: Port> Core<P> {
 
     /// The receiver returned the request.
     pub(crate) fn hand_back(&mut self, now: Time, slot: Slot) {
-        let Some(to) = self.detach(slot) else { return };
+        let Some(to) = self.detach(now, slot) else { return };
         self.outbox(to.receiver, |o| o.discard(to.lane));
         if let Some(x) = self.exchanges.get_mut(slot) {
             x.returned_by.push(to.receiver);
@@ -99,7 +104,7 @@ impl<P: Port> Core<P> {
 
     /// Takes an assigned request out of its receiver's outbox, if its start hasn't left, and gives the readiness
     /// back. Whether it could.
-    pub(crate) fn take_back(&mut self, slot: Slot) -> bool {
+    pub(crate) fn take_back(&mut self, now: Time, slot: Slot) -> bool {
         let Some(x) = self.exchanges.get(slot) else { return false };
         let (Stage::Handed(to), channel) = (x.stage, x.id.channel) else { return false };
         let receive_open = self
@@ -110,11 +115,12 @@ impl<P: Port> Core<P> {
         if !receive_open || self.outbox(to.receiver, |o| o.retract(to.lane)) != Some(true) {
             return false;
         }
-        self.detach(slot);
+        self.detach(now, slot);
         if !planted(Mutant::ReadinessLostOnTakeBack)
             && let Some(receive) = self.conns.get_mut(&to.receiver).and_then(|conn| conn.receives.get_mut(&channel))
         {
             receive.used -= 1;
+            self.tally.freed(&mut self.books, receive.book, 1);
             if receive.turn.is_none()
                 && let Some(channel) = self.channels.get_mut(&channel)
             {
@@ -125,7 +131,7 @@ impl<P: Port> Core<P> {
     }
 
     /// Ends the hand-out in the books of receiver and channel. The exchange is `Waiting` then, in no line.
-    pub(crate) fn detach(&mut self, slot: Slot) -> Option<HandOut> {
+    pub(crate) fn detach(&mut self, now: Time, slot: Slot) -> Option<HandOut> {
         let credit = self.exchanges.get(slot)?.response_credit();
         self.sate(slot, Way::Request);
         self.sate(slot, Way::Response);
@@ -135,6 +141,8 @@ impl<P: Port> Core<P> {
         x.response = None;
         x.response_granted = 0;
         x.request_grant.wanted = x.request.granted();
+        let was_stalled = x.stalls != [None; 2];
+        self.tally.let_go();
         if let Some(channel) = self.channels.get_mut(&x.id.channel) {
             channel.busy -= 1;
         }
@@ -142,6 +150,10 @@ impl<P: Port> Core<P> {
         if let Some(conn) = self.conns.get_mut(&to.receiver) {
             conn.assigned.remove(&slot);
             conn.account.allow_late(credit);
+        }
+        if was_stalled {
+            self.note_stall(now, slot, Way::Request);
+            self.note_stall(now, slot, Way::Response);
         }
         Some(to)
     }
@@ -155,7 +167,9 @@ impl<P: Port> Core<P> {
         let allowed = x.may_be_handed_out_again()
             && (before != Unfinished::Lost || x.idempotent || planted(Mutant::BegunHandedOutAgain));
         x.maybe_seen |= before == Unfinished::Lost && !planted(Mutant::SeenForgotten);
+        // With all its requests out of all hands for a moment, it may have been forgotten.
         let channel = self.channels.entry(x.id.channel).or_default();
+        x.book = Some(channel.book(&mut self.books, x.id.channel, now));
         let fault = if !allowed || (x.no_wait && !channel.has_ready_beside(&x.returned_by)) {
             match before {
                 Unfinished::Lost => Fault::new(Code::ReceiverLost),

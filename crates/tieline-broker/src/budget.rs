@@ -189,6 +189,11 @@ impl Account {
         self.opened.load(Relaxed)
     }
 
+    /// Receives that it has open.
+    pub fn receives(&self) -> u64 {
+        self.receives.load(Relaxed)
+    }
+
     /// Whether it has nothing under way: no exchange on either side, no receive.
     pub fn is_quiet(&self) -> bool {
         self.engaged.load(Relaxed) == 0

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use tieline_protocol::arena::Arena;
+use tieline_protocol::{ChannelId, Time};
 
 use crate::exchange::Slot;
 use crate::place::Place;
 use crate::port::ConnKey;
+use crate::tally::{Book, BookKey};
 use crate::turns::Turns;
 
 /// One connection's receive on one channel.
@@ -18,6 +21,8 @@ pub(crate) struct Receive {
     pub(crate) count: u64,
     /// How many of those it was assigned.
     pub(crate) used: u64,
+    /// The book of its channel.
+    pub(crate) book: BookKey,
     /// Its place among the ready.
     pub(crate) turn: Option<i64>,
     /// Its place among all that are open.
@@ -43,9 +48,16 @@ pub(crate) struct Channel {
     pub(crate) busy: u64,
     /// The channel's name, once somebody gave one that hashes to its id.
     pub(crate) name: Option<Bytes>,
+    /// What is counted for it.
+    pub(crate) book: Option<BookKey>,
 }
 
 impl Channel {
+    /// Its book; a new one is made when something first needs the channel.
+    pub(crate) fn book(&mut self, books: &mut Arena<Book>, id: ChannelId, now: Time) -> BookKey {
+        *self.book.get_or_insert_with(|| books.insert(Book::new(id, now)))
+    }
+
     /// Whether nothing is left that needs it.
     pub(crate) fn is_unused(&self) -> bool {
         self.waiting.is_empty() && self.receives == 0 && self.busy == 0

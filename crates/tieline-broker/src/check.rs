@@ -41,6 +41,7 @@ impl<P: Port> Core<P> {
         }
         assert!(busy.is_empty() && waiting.is_empty(), "every exchange's channel is known");
         self.check_conns();
+        self.check_counts();
         for (consumer, (slot, _)) in self.hungry.iter() {
             assert!(self.exchanges.get(*slot).is_some(), "{consumer:?} waits for memory for a request that is over");
         }
@@ -77,6 +78,33 @@ impl<P: Port> Core<P> {
         for (key, conn) in &self.conns {
             let is_receiver = x.hand_out().is_some_and(|to| to.receiver == *key);
             assert_eq!(conn.assigned.contains(&slot), is_receiver);
+        }
+    }
+
+    /// What is counted for people is what there is.
+    fn check_counts(&self) {
+        let (totals, counts) = (self.totals(), self.counts());
+        assert_eq!(self.books.len(), self.channels.len(), "every channel has one book");
+        assert_eq!(totals.waiting, counts.waiting as u64);
+        assert_eq!(totals.busy, counts.busy as u64);
+        assert_eq!(totals.receives, counts.receives as u64);
+        let mut free: BTreeMap<_, u64> = BTreeMap::new();
+        for (id, receive) in self.conns.values().flat_map(|conn| &conn.receives) {
+            *free.entry(*id).or_default() += receive.count - receive.used;
+        }
+        assert_eq!(totals.free, free.values().sum::<u64>(), "what is free is what receives are ready for");
+        let mut stalled: BTreeMap<_, [u32; 3]> = BTreeMap::new();
+        for (_, x) in self.exchanges.iter() {
+            for stall in x.stalls.iter().flatten() {
+                assert!(x.hand_out().is_some(), "who waits isn't stalled");
+                stalled.entry(x.id.channel).or_default()[stall.by as usize] += 1;
+            }
+        }
+        for (id, channel) in &self.channels {
+            let book = channel.book.and_then(|book| self.books.get(book));
+            assert!(book.is_some_and(|book| book.channel == *id
+                && book.free == free.remove(id).unwrap_or(0)
+                && book.stalled == stalled.remove(id).unwrap_or([0; 3])));
         }
     }
 

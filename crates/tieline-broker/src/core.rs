@@ -16,6 +16,7 @@ use crate::config::CoreConfig;
 use crate::exchange::{Exchange, Slot, Stage};
 use crate::keyed::{ConnMap, KeyedMap, keyed};
 use crate::port::{ConnKey, Port};
+use crate::tally::{Book, Dropped, Tally};
 use crate::turns::Turns;
 
 /// A connection, as far as it has to do with the channels of this core.
@@ -49,7 +50,8 @@ pub(crate) struct Conn<P> {
 /// call [`Core::expire`]. Reservations in an outbox are given back when the driver drops it.
 ///
 /// # Getters
-/// [`Core::counts`], [`Core::standing`], [`Core::standings`], [`Core::check`], [`Core::digest`].
+/// [`Core::counts`], [`Core::standing`], [`Core::standings`], [`Core::check`], [`Core::digest`]; [`Core::totals`],
+/// [`Core::look_channel`], [`Core::look_channels`], [`Core::look_requests`], [`Core::look_receiver`] for people.
 #[derive(Debug)]
 pub struct Core<P> {
     pub(crate) config: CoreConfig,
@@ -64,6 +66,9 @@ pub struct Core<P> {
     pub(crate) touched: Vec<P>,
     pub(crate) draining: bool,
     pub(crate) receives_opened: u64,
+    pub(crate) tally: Tally,
+    /// What is counted for each channel; those of [`Self::channels`], no others.
+    pub(crate) books: Arena<Book>,
 }
 
 /// How much of everything there is.
@@ -101,6 +106,8 @@ impl<P: Port> Core<P> {
             touched: Vec::new(),
             draining: false,
             receives_opened: 0,
+            tally: Tally::default(),
+            books: Arena::default(),
         }
     }
 
@@ -191,10 +198,10 @@ impl<P: Port> Core<P> {
     }
 
     /// Moves on what the outbox of a connection reports as progress of lanes that wait for memory.
-    pub fn progressed(&mut self, lanes: &[(ExchangeId, Way)]) {
+    pub fn progressed(&mut self, now: Time, lanes: &[(ExchangeId, Way)]) {
         for (id, way) in lanes {
             if let Some(slot) = self.index.get(id).copied() {
-                self.feed(slot, *way);
+                self.feed(now, slot, *way);
             }
         }
     }
@@ -254,6 +261,8 @@ impl<P: Port> Core<P> {
         if let Some(account) = self.account(conn) {
             account.late(body_bytes(frame));
         }
+        let is_open = self.index.contains_key(&frame.header.exchange_id());
+        self.tally.dropped(if is_open { Dropped::Foreign } else { Dropped::Late });
         if planted(Mutant::LateFrameBroadcast) {
             for conn in self.conns.keys().copied().collect::<Vec<_>>() {
                 self.outbox(conn, |o| o.ordered(frame.clone()));

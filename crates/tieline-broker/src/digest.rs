@@ -29,6 +29,9 @@ impl<P: Port> Core<P> {
             touched,
             draining,
             receives_opened: _,
+            // Only told to people.
+            tally: _,
+            books: _,
         } = self;
         (draining, touched.len(), budget.total()).hash(to);
         budget.digest(to);
@@ -37,7 +40,7 @@ impl<P: Port> Core<P> {
             digest_conn(conn, to);
         }
         for (id, channel) in sorted(channels) {
-            let Channel { waiting, ready, receives, busy, name } = channel;
+            let Channel { waiting, ready, receives, busy, name, book: _ } = channel;
             (id, receives, busy, name).hash(to);
             waiting.in_turn().for_each(|(conn, slot)| (1, conn, slot.place()).hash(to));
             for conn in ready.values() {
@@ -78,6 +81,10 @@ impl<P: Port> Core<P> {
             response_grant,
             response_granted,
             admission,
+            // Only told to people.
+            came: _,
+            book: _,
+            stalls: _,
             // Of a principal, and those are the driver's.
             _place: _,
         } = x;
@@ -121,7 +128,7 @@ fn digest_conn<P: Port>(conn: &Conn<P>, to: &mut impl Hasher) {
     account.digest(to);
     for (channel, receive) in receives {
         // Its place among the ready stands with the channel, and its id with the requests that used it.
-        let Receive { id: _, count, used, turn, _place: _ } = receive;
+        let Receive { id: _, count, used, turn, book: _, _place: _ } = receive;
         (1, channel, count, used, turn.is_some()).hash(to);
     }
     for slot in opened {

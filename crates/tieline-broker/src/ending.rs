@@ -11,29 +11,30 @@ use crate::assigning::Unfinished;
 use crate::core::{Conn, Core};
 use crate::exchange::{Slot, Stage};
 use crate::port::{ConnKey, Port};
+use crate::tally::Outcome;
 
 impl<P: Port> Core<P> {
     /// The receiver closed the response, in good order or with its program's error. It is told nothing more.
-    pub(crate) fn complete(&mut self, slot: Slot, close: Close) {
+    pub(crate) fn complete(&mut self, now: Time, slot: Slot, outcome: Outcome, close: Close) {
         let Some(x) = self.exchanges.get_mut(slot) else { return };
         let (opener, lane, admission) = (x.opener, x.opener_lane, x.admission.take());
         self.outbox(opener, |o| {
             o.close(lane, close);
             o.finish(lane, admission);
         });
-        if let Some(to) = self.detach(slot) {
+        if let Some(to) = self.detach(now, slot) {
             self.outbox(to.receiver, |o| o.discard(to.lane));
         }
-        self.retire(slot);
+        self.retire(now, slot, outcome);
     }
 
     /// Ends an exchange otherwise: the opener gets one error, UNSTARTED if that is certain, and so does a receiver
     /// that was given any of it. `None` for an opener that is gone.
     pub(crate) fn end_exchange(&mut self, now: Time, slot: Slot, to_opener: Option<Fault>, to_receiver: &Fault) {
-        let taken_back = self.take_back(slot);
+        let taken_back = self.take_back(now, slot);
         let mut admission = self.exchanges.get_mut(slot).and_then(|x| x.admission.take());
         if !planted(Mutant::UnassignedOnlyAtEnd)
-            && let Some(to) = self.detach(slot)
+            && let Some(to) = self.detach(now, slot)
         {
             if let Some(x) = self.exchanges.get_mut(slot) {
                 x.maybe_seen = !planted(Mutant::StartedSaidUnstarted);
@@ -51,6 +52,7 @@ impl<P: Port> Core<P> {
         let Some(x) = self.exchanges.get(slot) else { return };
         let (opener, lane, channel) = (x.opener, x.opener_lane, x.id.channel);
         let flags = Flags::UNSTARTED.when(!x.maybe_seen);
+        let outcome = Outcome::Failed(to_opener.as_ref().map_or(Code::SenderLost, |fault| fault.code));
         if let Some(fault) = to_opener {
             self.outbox(opener, |o| {
                 o.abort(lane, flags, fault.encode());
@@ -59,7 +61,7 @@ impl<P: Port> Core<P> {
         } else {
             drop(admission);
         }
-        self.retire(slot);
+        self.retire(now, slot, outcome);
         if taken_back && !planted(Mutant::ReadinessNotReused) {
             self.match_channel(now, channel);
         }
@@ -108,7 +110,7 @@ impl<P: Port> Core<P> {
         let channel = x.id.channel;
         if waiting {
             self.expire_waiting(now, slot);
-        } else if self.take_back(slot) {
+        } else if self.take_back(now, slot) {
             self.expire_waiting(now, slot);
             self.match_channel(now, channel);
         } else {
@@ -169,7 +171,7 @@ impl<P: Port> Core<P> {
             record.opened.iter().partition(|slot| self.exchanges.get(**slot).is_some_and(|x| x.hand_out().is_none()));
         for slot in waiting.into_iter().chain(handed) {
             if record.assigned.contains(&slot) {
-                self.detach(slot);
+                self.detach(now, slot);
             }
             self.end_exchange(now, slot, None, &lost);
         }
@@ -187,7 +189,7 @@ impl<P: Port> Core<P> {
         assigned.sort_unstable();
         let mut later = Vec::new();
         for (_, slot) in assigned {
-            let Some(to) = self.detach(slot) else { continue };
+            let Some(to) = self.detach(now, slot) else { continue };
             // Taken out, not only asked for: the writer may go on until the connection is torn down.
             let asks = planted(Mutant::LostStartNotTakenOut);
             let unsent = record.port.with(|o| if asks { !o.has_left(to.lane) } else { o.retract(to.lane) });
@@ -228,10 +230,11 @@ impl<P: Port> Core<P> {
     }
 
     /// Leaves nothing of an exchange that is detached from its receiver.
-    fn retire(&mut self, slot: Slot) {
+    fn retire(&mut self, now: Time, slot: Slot, outcome: Outcome) {
         self.sate(slot, Way::Request);
         self.sate(slot, Way::Response);
         let Some(x) = self.exchanges.remove(slot) else { return };
+        self.count_end(now, &x, outcome);
         self.index.remove(&x.id);
         self.timers.remove(&(x.timer, slot));
         if let Stage::Waiting(Some(ticket)) = x.stage

@@ -10,6 +10,7 @@ use tieline_protocol::{ExchangeId, Metadata, Time};
 use crate::budget::Reservation;
 use crate::port::ConnKey;
 use crate::principal::Place;
+use crate::tally::{BookKey, Stall};
 use crate::turns::Ticket;
 
 /// Names an exchange in the core's arena.
@@ -111,6 +112,14 @@ pub(crate) struct Exchange {
     pub(crate) response_granted: u64,
 
     pub(crate) admission: Option<Reservation>,
+
+    /// When it came.
+    pub(crate) came: Time,
+    /// Its channel's book; it has one as soon as it has a place there.
+    pub(crate) book: Option<BookKey>,
+    /// What keeps the producer of each direction from sending, and since when.
+    pub(crate) stalls: [Option<Stall>; 2],
+
     /// Held until it is over, if its opener has a principal.
     pub(crate) _place: Option<Place>,
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tieline_protocol::Time;
 use tieline_protocol::limits::INITIAL_WINDOW;
 use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::{LaneKey, Outbox, Way};
@@ -26,7 +27,7 @@ struct Direction {
 
 impl<P: Port> Core<P> {
     /// Passes on what was granted in a direction and hasn't been passed on, as far as memory goes.
-    pub(crate) fn feed(&mut self, slot: Slot, way: Way) {
+    pub(crate) fn feed(&mut self, now: Time, slot: Slot, way: Way) {
         let Some(direction) = self.direction(slot, way) else { return self.sate(slot, way) };
         if direction.wanted <= direction.granted {
             return self.sate(slot, way);
@@ -48,16 +49,17 @@ impl<P: Port> Core<P> {
         } else if !planted(Mutant::HungryForgotten) {
             self.starve(slot, way, consumer, consumer_lane);
         }
+        self.note_stall(now, slot, way);
     }
 
     /// Tries again for all that wait for memory, one for each connection in turn, as long as it goes on.
-    pub fn feed_hungry(&mut self) {
+    pub fn feed_hungry(&mut self, now: Time) {
         let mut refused = 0;
         // With less than a step left there is nothing worth passing on; so a spent budget costs no walk through all.
         while refused < self.hungry.keys() && self.budget.grantable() >= STEP {
             let Some((_, &(slot, way))) = self.hungry.peek() else { return };
             let before = self.granted(slot, way);
-            self.feed(slot, way);
+            self.feed(now, slot, way);
             // Where nothing could be passed on, this connection's share is spent, or all is: its others wait likewise.
             let stuck = self.granted(slot, way) == before && !planted(Mutant::HungrySpins);
             refused = if stuck { refused + 1 } else { 0 };

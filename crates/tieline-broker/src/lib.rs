@@ -13,7 +13,8 @@
 //! | `flood`, `meter` | a bound on what costs the server and not the peer; how rates are measured |
 //! | `port`, `config` | the connections' outboxes as the core sees them; what can be set |
 //! | `check`, `digest` | the invariants as formulas that run; which states are the same |
-//! | `standing` | where an exchange stands, for whoever watches |
+//! | `standing`, `look` | where an exchange stands, what a channel has, for whoever watches |
+//! | `tally`, `histogram` | what is counted: outcomes, times, bytes, stalls |
 //!
 //! The crate reads no clock, draws no random number, opens no socket and starts no thread; `clippy.toml` and a test
 //! keep it so.
@@ -30,7 +31,9 @@ mod ending;
 mod exchange;
 mod flood;
 mod granting;
+mod histogram;
 mod keyed;
+mod look;
 mod meter;
 mod opening;
 mod place;
@@ -40,15 +43,19 @@ mod receiving;
 mod requesting;
 mod responding;
 mod standing;
+mod tally;
 mod turns;
 
 pub use budget::{ADMISSION, Account, Budget, Reservation, SHARE_MIN, admission};
 pub use config::{CHANNEL_PLACES_DEFAULT, CoreConfig};
 pub use core::{Core, Counts};
 pub use flood::{FLOOD_BURST, FLOOD_RATE, FloodMeter};
+pub use histogram::{Bound, Histogram};
+pub use look::{ChannelLook, ReceiverLook, RequestLook};
 pub use meter::{Meter, Rate};
 pub use opening::PLACES_MIN;
 pub use place::{RECEIVE, RECEIVES_MIN, receives_max};
 pub use port::{ConnKey, Port};
 pub use principal::Principal;
 pub use standing::{Body, Progress, Standing};
+pub use tally::{Dropped, Outcome, Side, Totals};

@@ -116,6 +116,9 @@ impl<P: Port> Core<P> {
             response_grant: Grant::default(),
             response_granted: 0,
             admission: Some(admission),
+            came: now,
+            book: None,
+            stalls: [None; 2],
             _place: place,
         };
         x.timer = x.due();
@@ -133,6 +136,9 @@ impl<P: Port> Core<P> {
     /// Hands a new request out, or puts it at the back of its sender's line.
     fn place(&mut self, now: Time, conn: ConnKey, channel: ChannelId, slot: Slot) {
         let entry = self.channels.entry(channel).or_default();
+        let Some(x) = self.exchanges.get_mut(slot) else { return };
+        x.book = Some(entry.book(&mut self.books, channel, now));
+        self.tally.came(&mut self.books, x);
         if let Some(receiver) = entry.next_ready(&[]) {
             self.hand_out(now, slot, receiver);
         } else {
@@ -200,6 +206,7 @@ impl<P: Port> Core<P> {
     }
 
     fn refuse_request(&mut self, conn: ConnKey, id: ExchangeId, fault: &Fault) {
+        self.tally.refused(fault.code);
         let mut header = Kind::ErrorResponse.header().exchange(id);
         header.flags |= Flags::UNSTARTED;
         let frame = Frame::new(Kind::ErrorResponse, header, fault.encode());

@@ -71,10 +71,17 @@ impl<P: Port> Core<P> {
             }
         };
         self.receives_opened += 1;
-        let receive = Receive { id: self.receives_opened, count: 0, used: 0, turn: None, _place: place };
         if let Some(record) = self.conns.get_mut(&conn) {
+            let entry = self.channels.entry(channel).or_default();
+            let book = entry.book(&mut self.books, channel, now);
+            entry.receives += 1;
+            if entry.name.is_none() {
+                // It was looked at above.
+                entry.name = start.metadata.get("channel").map(Bytes::copy_from_slice);
+            }
+            let receive = Receive { id: self.receives_opened, count: 0, used: 0, turn: None, book, _place: place };
             record.receives.insert(channel, receive);
-            self.channels.entry(channel).or_default().receives += 1;
+            self.tally.receive_opened();
             self.engage(conn, true);
             self.raise_receive(now, conn, channel, frame.header.value);
         }
@@ -100,9 +107,13 @@ impl<P: Port> Core<P> {
     /// Counts are absolute: an equal or lower one changes nothing.
     pub(crate) fn raise_receive(&mut self, now: Time, conn: ConnKey, id: ChannelId, count: u64) {
         let Some(receive) = self.conns.get_mut(&conn).and_then(|conn| conn.receives.get_mut(&id)) else { return };
-        receive.count = receive.count.max(count);
-        if receive.is_ready()
-            && receive.turn.is_none()
+        let more = count.saturating_sub(receive.count);
+        if more == 0 {
+            return;
+        }
+        receive.count = count;
+        self.tally.freed(&mut self.books, receive.book, more);
+        if receive.turn.is_none()
             && let Some(channel) = self.channels.get_mut(&id)
         {
             receive.turn = Some(channel.enter_ready(conn, false));
@@ -146,6 +157,8 @@ impl<P: Port> Core<P> {
     pub(crate) fn forget_receive(&mut self, id: ChannelId, receive: &Receive) {
         if let Some(channel) = self.channels.get_mut(&id) {
             channel.receives -= 1;
+            let free = receive.count.saturating_sub(receive.used);
+            self.tally.receive_closed(&mut self.books, receive.book, free);
             if let Some(turn) = receive.turn {
                 channel.ready.remove(&turn);
             }
@@ -155,8 +168,10 @@ impl<P: Port> Core<P> {
 
     /// Forgets a channel that nothing needs any more.
     pub(crate) fn tidy_channel(&mut self, id: ChannelId) {
-        if self.channels.get(&id).is_some_and(crate::channel::Channel::is_unused) {
-            self.channels.remove(&id);
+        if self.channels.get(&id).is_some_and(crate::channel::Channel::is_unused)
+            && let Some(book) = self.channels.remove(&id).and_then(|channel| channel.book)
+        {
+            self.books.remove(book);
         }
     }
 

@@ -15,12 +15,12 @@ use crate::port::Port;
 impl<P: Port> Core<P> {
     pub(crate) fn opener_frame(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<(), Violation> {
         let outcome = match frame.kind {
-            Kind::ChunkRequest => self.request_chunk(slot, frame),
+            Kind::ChunkRequest => self.request_chunk(now, slot, frame),
             Kind::EndRequest => {
                 check_trailer(&frame.payload)?;
-                self.request_end(slot, frame)
+                self.request_end(now, slot, frame)
             }
-            Kind::AckResponse => self.grant_response(slot, frame.header.value),
+            Kind::AckResponse => self.grant_response(now, slot, frame.header.value),
             Kind::ErrorRequest => {
                 let fault = decode_fault(frame)?;
                 match fault.code {
@@ -41,10 +41,11 @@ impl<P: Port> Core<P> {
         Ok(())
     }
 
-    fn request_chunk(&mut self, slot: Slot, frame: &Frame) -> Result<(), Violation> {
+    fn request_chunk(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<(), Violation> {
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         let is_final = frame.has(Flags::FINAL);
         x.request.data(frame.header.value, frame.payload.len())?;
+        let book = x.book;
         if is_final {
             x.request.close(None)?;
         }
@@ -55,20 +56,23 @@ impl<P: Port> Core<P> {
         if let Some(to) = to {
             self.outbox(to.receiver, |o| o.body(to.lane, frame.payload.clone()));
         }
+        self.count_bytes(book, Way::Request, frame.payload.len());
         if is_final {
-            self.close_request(slot, Bytes::new());
+            self.close_request(now, slot, Bytes::new());
+        } else {
+            self.note_stall(now, slot, Way::Request);
         }
         Ok(())
     }
 
-    fn request_end(&mut self, slot: Slot, frame: &Frame) -> Result<(), Violation> {
+    fn request_end(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<(), Violation> {
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         x.request.close(Some(frame.header.value))?;
-        self.close_request(slot, frame.payload.clone());
+        self.close_request(now, slot, frame.payload.clone());
         Ok(())
     }
 
-    fn close_request(&mut self, slot: Slot, trailer: Bytes) {
+    fn close_request(&mut self, now: Time, slot: Slot, trailer: Bytes) {
         let Some(x) = self.exchanges.get_mut(slot) else { return };
         if let Some(kept) = &mut x.kept {
             kept.close = Some(Close::End { trailer: trailer.clone() });
@@ -85,16 +89,17 @@ impl<P: Port> Core<P> {
             });
         }
         self.sate(slot, Way::Request);
+        self.note_stall(now, slot, Way::Request);
     }
 
-    fn grant_response(&mut self, slot: Slot, to: u64) -> Result<(), Violation> {
+    fn grant_response(&mut self, now: Time, slot: Slot, to: u64) -> Result<(), Violation> {
         let Some(x) = self.exchanges.get(slot) else { return Ok(()) };
         let arrived = x.response.map_or(0, |response| response.arrived());
         let waiting = self.body_waiting(x.opener, x.opener_lane);
         check_grant(to, arrived.saturating_sub(waiting), self.config.window)?;
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         x.response_grant.wanted = x.response_grant.wanted.max(to);
-        self.feed(slot, Way::Response);
+        self.feed(now, slot, Way::Response);
         Ok(())
     }
 

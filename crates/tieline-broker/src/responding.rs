@@ -12,19 +12,20 @@ use crate::core::Core;
 use crate::exchange::{Slot, Stage};
 use crate::port::Port;
 use crate::requesting::{check_grant, check_trailer};
+use crate::tally::Outcome;
 
 impl<P: Port> Core<P> {
     pub(crate) fn receiver_frame(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<(), Violation> {
         let outcome = match frame.kind {
-            Kind::AckRequest => self.grant_request(slot, frame.header.value),
+            Kind::AckRequest => self.grant_request(now, slot, frame.header.value),
             Kind::StartResponse => {
                 let start = StartPayload::split(&frame.payload)?;
-                self.response_start(slot, start, frame.has(Flags::FINAL))
+                self.response_start(now, slot, start, frame.has(Flags::FINAL))
             }
-            Kind::ChunkResponse => self.response_chunk(slot, frame),
+            Kind::ChunkResponse => self.response_chunk(now, slot, frame),
             Kind::EndResponse => {
                 check_trailer(&frame.payload)?;
-                self.response_end(slot, frame)
+                self.response_end(now, slot, frame)
             }
             Kind::ErrorResponse => self.response_error(now, slot, frame)?,
             _ => Ok(()),
@@ -35,14 +36,14 @@ impl<P: Port> Core<P> {
         Ok(())
     }
 
-    fn grant_request(&mut self, slot: Slot, to: u64) -> Result<(), Violation> {
+    fn grant_request(&mut self, now: Time, slot: Slot, to: u64) -> Result<(), Violation> {
         let Some(x) = self.exchanges.get(slot) else { return Ok(()) };
         let waiting = x.hand_out().map_or(0, |out| self.body_waiting(out.receiver, out.lane));
         check_grant(to, x.request.arrived().saturating_sub(waiting), self.config.window)?;
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         x.request_grant.wanted = x.request_grant.wanted.max(to);
         self.accept(slot);
-        self.feed(slot, Way::Request);
+        self.feed(now, slot, Way::Request);
         Ok(())
     }
 
@@ -57,7 +58,7 @@ impl<P: Port> Core<P> {
         }
     }
 
-    fn response_start(&mut self, slot: Slot, start: StartPayload, is_final: bool) -> Result<(), Violation> {
+    fn response_start(&mut self, now: Time, slot: Slot, start: StartPayload, is_final: bool) -> Result<(), Violation> {
         self.accept(slot);
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         let mut response = Inbound::new(initial_credit(INITIAL_WINDOW, start.metadata.wire_len()));
@@ -70,35 +71,43 @@ impl<P: Port> Core<P> {
         x.kept = None;
         x.response = Some(response);
         let (opener, lane) = (x.opener, x.opener_lane);
+        self.tally.answered(now, x.came);
+        let book = x.book;
+        self.count_bytes(book, Way::Response, start.body.len());
         self.outbox(opener, |o| {
             o.start(lane, StartFrame { flags: Flags::NONE, value: 0, metadata: start.metadata });
             o.body(lane, start.body);
         });
         if is_final {
-            self.complete(slot, Close::End { trailer: Bytes::new() });
+            self.complete(now, slot, Outcome::Complete, Close::End { trailer: Bytes::new() });
+        } else {
+            self.note_stall(now, slot, Way::Response);
         }
         Ok(())
     }
 
-    fn response_chunk(&mut self, slot: Slot, frame: &Frame) -> Result<(), Violation> {
+    fn response_chunk(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<(), Violation> {
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         if let Some(response) = &mut x.response {
             response.data(frame.header.value, frame.payload.len())?;
         }
-        let (opener, lane) = (x.opener, x.opener_lane);
+        let (opener, lane, book) = (x.opener, x.opener_lane, x.book);
+        self.count_bytes(book, Way::Response, frame.payload.len());
         self.outbox(opener, |o| o.body(lane, frame.payload.clone()));
         if frame.has(Flags::FINAL) {
-            self.complete(slot, Close::End { trailer: Bytes::new() });
+            self.complete(now, slot, Outcome::Complete, Close::End { trailer: Bytes::new() });
+        } else {
+            self.note_stall(now, slot, Way::Response);
         }
         Ok(())
     }
 
-    fn response_end(&mut self, slot: Slot, frame: &Frame) -> Result<(), Violation> {
+    fn response_end(&mut self, now: Time, slot: Slot, frame: &Frame) -> Result<(), Violation> {
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         if let Some(response) = &mut x.response {
             response.close(Some(frame.header.value))?;
         }
-        self.complete(slot, Close::End { trailer: frame.payload.clone() });
+        self.complete(now, slot, Outcome::Complete, Close::End { trailer: frame.payload.clone() });
         Ok(())
     }
 
@@ -113,7 +122,8 @@ impl<P: Port> Core<P> {
             }
             (Code::Returned, _) => Err(Violation::invalid("a request may be returned only before it was accepted")),
             (Code::Application | Code::Internal, _) => {
-                self.complete(slot, Close::Error { flags: Flags::NONE, payload: fault.encode() });
+                let close = Close::Error { flags: Flags::NONE, payload: fault.encode() };
+                self.complete(now, slot, Outcome::Failed(fault.code), close);
                 Ok(())
             }
             (other, _) => Err(Violation::invalid(format!(

@@ -65,7 +65,7 @@ impl<P: Port> Core<P> {
         self.exchanges.iter().map(|(_, x)| self.look(x)).collect()
     }
 
-    fn look(&self, x: &Exchange) -> Standing {
+    pub(crate) fn look(&self, x: &Exchange) -> Standing {
         let progress = match x.stage {
             Stage::Waiting(_) => Progress::Waiting,
             Stage::Handed(to) => {

@@ -121,6 +121,11 @@ impl<K: Copy + Ord, V> Turns<K, V> {
         Some(item)
     }
 
+    /// The first item of each key.
+    pub(crate) fn fronts(&self) -> impl Iterator<Item = &V> {
+        self.lines.values().filter_map(|line| line.items.first_key_value().map(|(_, item)| item))
+    }
+
     /// All items, by key and place.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
         self.lines.iter().flat_map(|(key, line)| line.items.values().map(move |item| (*key, item)))

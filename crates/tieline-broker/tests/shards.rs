@@ -124,7 +124,7 @@ fn memory_that_comes_free_in_one_core_feeds_who_waits_in_another() {
     pair.cores[1].from_opener(Time::ZERO, sender, &cancel).unwrap();
     assert_eq!(told.got()[0].kind, Kind::ErrorResponse);
     assert!(pair.budget.take_freed(), "the other core is to be told");
-    pair.cores[0].feed_hungry();
+    pair.cores[0].feed_hungry(Time::ZERO);
     let fed = told.got();
     assert_eq!((fed[0].kind, fed[0].header.value), (Kind::AckRequest, 40_000));
     assert_eq!(pair.cores[0].counts().hungry, 0);

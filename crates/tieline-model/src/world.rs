@@ -259,14 +259,14 @@ impl<'b> World<'b> {
             line.written();
             line.outbox().take_progress()
         };
-        self.core.progressed(&progress);
+        self.core.progressed(self.now(), &progress);
         self.feed_hungry();
     }
 
     /// As the server does it: behind a write, and when a connection is gone.
     pub(crate) fn feed_hungry(&mut self) {
         if self.budget.take_freed() {
-            self.core.feed_hungry();
+            self.core.feed_hungry(self.now());
         }
     }
 

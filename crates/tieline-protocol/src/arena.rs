@@ -70,6 +70,18 @@ impl<T> Arena<T> {
         Some(value)
     }
 
+    /// The value at a place, if there is one, with its key. Whoever walks through the places in steps finds every value
+    /// that was there all the time.
+    pub fn at(&self, place: u32) -> Option<(Key, &T)> {
+        let Place { generation, value } = self.places.get(place as usize)?;
+        value.as_ref().map(|value| (Key { index: place, generation: *generation }, value))
+    }
+
+    /// How many places there are, taken or free.
+    pub fn places(&self) -> u32 {
+        self.places.len() as u32
+    }
+
     /// The places that are free, the one that is taken next last.
     pub fn free_places(&self) -> impl Iterator<Item = u32> {
         self.free.iter().copied()

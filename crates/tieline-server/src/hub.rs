@@ -39,6 +39,8 @@ pub(crate) struct Hub {
     clients: Mutex<BTreeSet<ClientId>>,
     next_key: AtomicU64,
     handshakes_failed: AtomicU64,
+    /// Frames under a client id that isn't their connection's.
+    strangers: AtomicU64,
 }
 
 /// A core, for the channels that hash to it.
@@ -78,6 +80,7 @@ impl Hub {
             clients: Mutex::default(),
             next_key: AtomicU64::new(1),
             handshakes_failed: AtomicU64::new(0),
+            strangers: AtomicU64::new(0),
         })
     }
 
@@ -150,17 +153,23 @@ impl Hub {
     /// A connection has written a claim: memory comes free, and bodies that wait for memory may move on.
     pub(crate) fn progressed(&self, progress: Progress, touched: &mut Touched) {
         for lane in progress {
-            self.step(self.shard_of(lane.0.channel), touched, |core| core.progressed(&[lane]));
+            let now = self.clock.now();
+            self.step(self.shard_of(lane.0.channel), touched, |core| core.progressed(now, &[lane]));
         }
         self.feed_hungry();
+    }
+
+    /// Looks into a core, without changing anything.
+    pub(crate) fn look<R>(&self, shard: usize, look: impl FnOnce(&Core<PeerPort>) -> R) -> R {
+        look(&lock(&self.shards[shard].core))
     }
 
     /// Tries again for all that wait for memory, if some came free.
     pub(crate) fn feed_hungry(&self) {
         if self.budget.take_freed() {
-            let mut touched = Touched::new();
+            let (mut touched, now) = (Touched::new(), self.clock.now());
             for shard in 0..self.shards.len() {
-                self.step(shard, &mut touched, Core::feed_hungry);
+                self.step(shard, &mut touched, |core| core.feed_hungry(now));
             }
             wake_all(touched);
         }
@@ -263,6 +272,26 @@ impl Hub {
     /// Handshakes of TLS that failed since the server runs.
     pub(crate) fn handshakes_failed(&self) -> u64 {
         self.handshakes_failed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a frame under a client id that isn't its connection's.
+    pub(crate) fn stranger(&self) {
+        self.strangers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Frames under client ids that weren't their connections'.
+    pub(crate) fn strangers(&self) -> u64 {
+        self.strangers.load(Ordering::Relaxed)
+    }
+
+    /// A connection, if it is there.
+    pub(crate) fn peer(&self, key: ConnKey) -> Option<Arc<Peer>> {
+        self.peers().get(&key).cloned()
+    }
+
+    /// At most so many connections, from a number on.
+    pub(crate) fn peers_from(&self, from: ConnKey, most: usize) -> Vec<Arc<Peer>> {
+        self.peers().range(from..).take(most).map(|(_, peer)| Arc::clone(peer)).collect()
     }
 
     /// Bytes that are promised.

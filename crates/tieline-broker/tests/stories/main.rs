@@ -2,6 +2,7 @@
 //! is what they play in.
 
 mod assignment;
+mod counting;
 mod credit;
 mod deadlines;
 mod drain;

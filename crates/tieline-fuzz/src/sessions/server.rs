@@ -217,7 +217,7 @@ impl State {
             outbox.written();
             outbox.take_progress()
         };
-        self.core.progressed(&progress);
+        self.core.progressed(self.now(), &progress);
         self.after();
     }
 
@@ -237,7 +237,7 @@ impl State {
     /// After every step: what waits for memory moves on, all is checked, and writers are woken.
     fn after(&mut self) {
         while self.budget.take_freed() {
-            self.core.feed_hungry();
+            self.core.feed_hungry(self.now());
         }
         drop(self.core.take_touched());
         self.core.check();

@@ -151,7 +151,7 @@ impl Connection {
             o.take_progress()
         });
         for lane in progress {
-            hub.step(&mut self.touched, |core| core.progressed(&[lane]));
+            hub.step(&mut self.touched, |core| core.progressed(hub.now, &[lane]));
         }
         hub.feed_hungry(&mut self.touched);
     }

@@ -84,7 +84,7 @@ impl Hub {
 
     pub(super) fn feed_hungry(&self, touched: &mut Vec<PeerPort>) {
         if self.budget.take_freed() {
-            self.step(touched, Core::feed_hungry);
+            self.step(touched, |core| core.feed_hungry(self.now));
         }
     }
 

@@ -134,7 +134,8 @@ impl Hub {
     /// A connection has written a claim: memory comes free, and bodies that wait for memory may move on.
     pub(super) fn progressed(&mut self, progress: Progress, touched: &mut Touched, sim: &mut Sim) {
         for lane in progress {
-            self.step(self.shard_of(lane.0.channel), touched, sim, |core| core.progressed(&[lane]));
+            let now = sim.now;
+            self.step(self.shard_of(lane.0.channel), touched, sim, |core| core.progressed(now, &[lane]));
         }
         self.feed_hungry(sim);
     }
@@ -145,7 +146,8 @@ impl Hub {
             let mut touched = Touched::new();
             for shard in 0..self.shards.len() {
                 let before = self.shards[shard].core.counts().hungry;
-                self.step(shard, &mut touched, sim, Core::feed_hungry);
+                let now = sim.now;
+                self.step(shard, &mut touched, sim, |core| core.feed_hungry(now));
                 if self.shards[shard].core.counts().hungry < before {
                     sim.stats.see(Seen::GrantFed);
                 }

@@ -207,6 +207,7 @@ impl Play {
         }
         self.world.settle();
         self.world.observer.finish();
+        self.world.observer.compare(&self.world.core.totals());
         self.world.assert_at_rest();
         for client in &self.clients {
             self.world.kill(client.conn);

@@ -223,7 +223,7 @@ impl World {
         };
         self.read(conn);
         if !progress.is_empty() {
-            self.core.progressed(&progress);
+            self.core.progressed(self.now, &progress);
         }
         self.after_step();
     }
@@ -357,7 +357,7 @@ impl World {
 
     fn after_step(&mut self) {
         while self.budget.take_freed() {
-            self.core.feed_hungry();
+            self.core.feed_hungry(self.now);
         }
         for port in self.core.take_touched() {
             assert!(port.is_marked(), "only marked ports are reported");

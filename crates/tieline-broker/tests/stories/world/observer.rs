@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::LazyLock;
 
-use tieline_broker::ConnKey;
+use tieline_broker::Outcome::Failed;
+use tieline_broker::{ConnKey, Totals};
 use tieline_protocol::limits::INITIAL_WINDOW;
 use tieline_protocol::rules::{Effect, State, effect};
 use tieline_protocol::{ChannelId, Code, ExchangeId, Fault, Flags, Frame, Kind, StartLimits, StartPayload};
@@ -363,6 +364,29 @@ impl Observer {
     }
 
     /// How often what came about, in words.
+    /// What the core has counted, when all is over, agrees with what clients were told. Who was gone was told nothing,
+    /// and what broke the connection that it came on was no request.
+    pub(crate) fn compare(&self, totals: &Totals) {
+        let mut told = BTreeMap::<_, u64>::new();
+        for outcome in self.requests.values().filter_map(|request| request.outcome) {
+            *told.entry(outcome.code.map_or(tieline_broker::Outcome::Complete, Failed)).or_default() += 1;
+        }
+        for (outcome, told) in &told {
+            assert!(totals.outcome(*outcome) >= *told, "{told} were told {}: {totals:?}", outcome.name());
+        }
+        let all = self.requests.len() as u64;
+        assert!(totals.ended() <= all, "{} ended of {all}", totals.ended());
+        let untold = self.requests.values().filter(|request| request.outcome.is_none()).count() as u64;
+        assert!(totals.ended() + untold >= all, "{} ended and {untold} were told nothing, of {all}", totals.ended());
+        let begun = self.requests.values().filter(|request| !request.hand_outs.is_empty()).count() as u64;
+        assert!((begun..=all).contains(&totals.wait.count()));
+        let again: usize = self.requests.values().map(|request| request.hand_outs.len().saturating_sub(1)).sum();
+        assert!(totals.again >= again as u64);
+        let sent: u64 = self.requests.values().map(|request| request.sent).sum();
+        assert!(totals.request_bytes <= sent, "{} bytes came of {sent}", totals.request_bytes);
+        assert_eq!((totals.busy, totals.waiting), (0, 0));
+    }
+
     pub(crate) fn seen(&self) -> BTreeMap<String, u64> {
         let mut seen = BTreeMap::new();
         for request in self.requests.values() {
