@@ -26,6 +26,7 @@
 //! | `peer` | a connection as others see it: an outbox, a socket to write to, a writer to wake |
 //! | `socket` | a plain socket that others than its connection's task may write to |
 //! | `access` | who may connect, and what they may do |
+//! | [`observe`] | what it is doing, for people: figures, channels, requests, connections |
 //! | `config`, `control` | settings, and changing them while the server runs |
 //! | `limits`, `fixed`, `worst` | the table of limits; what can't be set; what all adds up to |
 //! | `stop`, `clock` | the stop signal, time |
@@ -44,6 +45,7 @@ mod fixed;
 mod hub;
 mod limits;
 mod listener;
+pub mod observe;
 mod peer;
 mod server;
 mod socket;

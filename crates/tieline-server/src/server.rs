@@ -13,6 +13,7 @@ use crate::door::Door;
 use crate::entrance::Entrance;
 use crate::hub::Hub;
 use crate::listener::Listener;
+use crate::observe::Observe;
 use crate::stop::Stop;
 
 /// Why a server could not run.
@@ -88,6 +89,11 @@ impl Server {
     /// A view into the server, for as long as one likes.
     pub fn watch(&self) -> Watch {
         Watch(Arc::clone(&self.hub))
+    }
+
+    /// What the server does, for people: metrics, channels, requests, connections. Take one, and clone it.
+    pub fn observe(&self) -> Observe {
+        Observe::new(Arc::clone(&self.hub))
     }
 
     /// A handle to change settings while the server runs.

@@ -17,7 +17,8 @@ impl Token {
         Self(secret.into())
     }
 
-    pub(crate) fn reveal(&self) -> &str {
+    /// Its text, for those who show it elsewhere than on the bus.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

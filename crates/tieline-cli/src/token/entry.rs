@@ -52,6 +52,8 @@ pub(super) struct Entry {
     pub(super) send: Patterns,
     #[serde(default)]
     pub(super) receive: Patterns,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) watch: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) connections: Option<NonZeroU64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +73,7 @@ impl Entry {
         let mut rule = TokenRule::new(self.name.as_str(), self.sha256);
         rule.send.clone_from(&self.send.0);
         rule.receive.clone_from(&self.receive.0);
+        rule.watch = self.watch;
         rule.connections = self.connections.map(NonZeroU64::get);
         rule.requests = self.requests.map(NonZeroU64::get);
         rule.bytes_per_second = self.bytes_per_second.map(|rate| rate.0);

@@ -76,14 +76,14 @@ mod tests {
     #[test]
     fn an_entry_says_what_a_token_may_do() {
         let text = entry(
-            "send = ['thumbs', 'img-*']\nreceive = ['*']\nconnections = 3\nrequests = 10\nbytes-per-second = '1MiB'\n\
+            "send = ['thumbs', 'img-*']\nreceive = ['*']\nwatch = true\nconnections = 3\nrequests = 10\nbytes-per-second = '1MiB'\n\
              expires = 2027-01-01T00:00:00Z",
         );
         let rules = parse(&text).unwrap();
         let rule = &rules[0];
         assert_eq!((rule.name.as_str(), rule.digest.to_string().as_str()), ("one", SHA));
         assert!(rule.send[1].matches("img-1") && rule.receive[0].matches("anything"));
-        assert_eq!((rule.connections, rule.requests), (Some(3), Some(10)));
+        assert_eq!((rule.watch, rule.connections, rule.requests), (true, Some(3), Some(10)));
         assert_eq!(rule.bytes_per_second.unwrap().get(), 1 << 20);
         assert!(rule.expires.is_some());
         // What is written from it is read back the same.
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_token_may_do_nothing_that_is_not_said() {
         let rules = parse(&entry("")).unwrap();
-        assert!(rules[0].send.is_empty() && rules[0].receive.is_empty());
+        assert!(rules[0].send.is_empty() && rules[0].receive.is_empty() && !rules[0].watch);
         assert_eq!(parse("").unwrap(), []);
     }
 

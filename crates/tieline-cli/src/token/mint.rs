@@ -23,12 +23,16 @@ pub(super) struct Args {
     name: TokenName,
 
     /// A channel that requests may be sent to: NAME, PREFIX* or *; may be repeated
-    #[arg(long, value_name = "CHANNEL", required_unless_present = "receive")]
+    #[arg(long, value_name = "CHANNEL", required_unless_present_any = ["receive", "watch"])]
     send: Vec<ChannelPattern>,
 
     /// A channel that requests may be received from: NAME, PREFIX* or *; may be repeated
     #[arg(long, value_name = "CHANNEL")]
     receive: Vec<ChannelPattern>,
+
+    /// May see what the server does: /metrics, /api, the dashboard and `tieline top`
+    #[arg(long)]
+    watch: bool,
 
     /// Connections at once [default: as many as the server allows]
     #[arg(long, value_name = "N")]
@@ -67,6 +71,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         sha256: TokenDigest::of(token.as_bytes()),
         send: Patterns(args.send),
         receive: Patterns(args.receive),
+        watch: args.watch,
         connections: args.connections,
         requests: args.requests,
         bytes_per_second: args.bytes_per_second,

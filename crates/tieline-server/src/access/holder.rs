@@ -24,6 +24,8 @@ pub struct TokenRule {
     pub send: Vec<ChannelPattern>,
     /// Channels that requests may be received from.
     pub receive: Vec<ChannelPattern>,
+    /// Whether it may see what the server does: metrics, channels, requests, connections.
+    pub watch: bool,
     /// Connections at once; a further one is *overloaded*. `None`: as many as the server allows.
     pub connections: Option<u64>,
     /// Requests in flight that all its connections may have opened; a further one is *too many in flight*. `None`:
@@ -48,6 +50,7 @@ impl TokenRule {
             digest,
             send: Vec::new(),
             receive: Vec::new(),
+            watch: false,
             connections: None,
             requests: None,
             bytes_per_second: None,
@@ -124,6 +127,11 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) fn rule(&self) -> Arc<TokenRule> {
         self.holder.rule()
+    }
+
+    /// The token that it is of.
+    pub(crate) fn holder(&self) -> Arc<Holder> {
+        Arc::clone(&self.holder)
     }
 
     pub(crate) fn principal(&self) -> &Arc<Principal> {

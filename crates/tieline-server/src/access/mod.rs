@@ -37,11 +37,10 @@ pub use channels::{ChannelPattern, PatternError};
 pub use digest::TokenDigest;
 pub use failures::Source;
 pub(crate) use failures::{ALL as FAILURES_ALL, SOURCES_MAX};
-pub(crate) use holder::Seat;
 pub use holder::{BYTES_PER_SECOND_MIN, TokenRule};
+pub(crate) use holder::{Holder, Seat};
 
 use failures::Failures;
-use holder::Holder;
 
 /// Wrong tokens that a source may bring, by default: one in a second, and ten at once.
 pub const WRONG_TOKENS_DEFAULT: Rate = Rate { per_second: 1, burst: 10 };
@@ -201,23 +200,45 @@ impl Access {
         if !self.wants_tokens() {
             return Ok(None);
         }
+        let holder = self.holder_of(hello.metadata.get("token"), source, rate, now)?;
+        let seat = holder.enter().ok_or_else(|| {
+            Violation::new(Code::Overloaded, "this token has as many connections as it may: try again later")
+        })?;
+        Ok(Some(seat))
+    }
+
+    /// Judges whether who shows this token, or none, may see what the server does.
+    ///
+    /// # Errors
+    /// What it is told.
+    pub(crate) fn may_watch(
+        &self,
+        token: Option<&[u8]>,
+        source: Source,
+        rate: Rate,
+        now: Time,
+    ) -> Result<(), Violation> {
+        if !self.wants_tokens() || self.holder_of(token, source, rate, now)?.rule().watch {
+            return Ok(());
+        }
+        Err(Violation::new(Code::ForbiddenChannel, "the token may not watch: it needs 'watch = true'"))
+    }
+
+    /// Whose token this is. One that is wrong is counted against where it comes from.
+    fn holder_of(&self, token: Option<&[u8]>, source: Source, rate: Rate, now: Time) -> Result<Arc<Holder>, Violation> {
         if self.is_barred(source, rate, now) {
             return Err(Violation::new(
                 Code::Overloaded,
                 "too many wrong tokens came from this address: try again later",
             ));
         }
-        let token = hello.metadata.get("token").filter(|token| token.len() <= TOKEN_MAX);
-        let Some(holder) = token.and_then(|token| self.find(TokenDigest::of(token))) else {
+        let token = token.filter(|token| token.len() <= TOKEN_MAX);
+        token.and_then(|token| self.find(TokenDigest::of(token))).ok_or_else(|| {
             if self.failures().note(source, rate, now) {
                 tracing::warn!(%source, "too many wrong tokens: no more are looked at from there for a while");
             }
-            return Err(unauthorized());
-        };
-        let seat = holder.enter().ok_or_else(|| {
-            Violation::new(Code::Overloaded, "this token has as many connections as it may: try again later")
-        })?;
-        Ok(Some(seat))
+            unauthorized()
+        })
     }
 
     /// Whether so many wrong tokens came from a source that another of its isn't looked at now.

@@ -67,6 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             ToServer::Stranger(frame) => {
                 self.peer.account.late(frame.payload.len() as u64);
+                self.hub.stranger();
                 Ok(())
             }
         }
@@ -125,6 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             )));
         }
         self.client = Some(hello.client);
+        self.peer.introduce(hello.client, seat.as_ref());
         self.sit(seat);
         self.liveness.hello_came();
         // The timer is set for a hello that doesn't come; from now on it is the usual one.

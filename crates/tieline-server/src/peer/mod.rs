@@ -6,15 +6,15 @@ mod lent;
 mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use tieline_broker::{Account, ConnKey, Port, Reservation};
 use tieline_protocol::outbox::{Batch, Outbox, Pace};
-use tieline_protocol::{Frame, Kind, Time};
+use tieline_protocol::{ClientId, Frame, Kind, Time};
 
-use crate::access::Source;
+use crate::access::{Holder, Seat, Source};
 use crate::socket::Writer;
 use lent::Left;
 pub(crate) use lent::Progress;
@@ -26,6 +26,8 @@ pub(crate) struct Peer {
     pub(crate) account: Arc<Account>,
     /// Where it comes from.
     pub(crate) source: Source,
+    /// Who it is, once its hello was taken.
+    guest: OnceLock<Box<Guest>>,
     state: Mutex<State>,
     /// News are in the outbox that the writer wasn't woken for yet.
     news: AtomicBool,
@@ -62,6 +64,13 @@ enum Greeting {
     Left,
 }
 
+/// Who has said hello, for people.
+#[derive(Debug)]
+struct Guest {
+    client: ClientId,
+    holder: Option<Arc<Holder>>,
+}
+
 /// The port that the core puts frames into.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerPort(pub(crate) Arc<Peer>);
@@ -82,6 +91,7 @@ impl Peer {
             key,
             account,
             source,
+            guest: OnceLock::new(),
             state: Mutex::new(State {
                 outbox: Outbox::new(),
                 greeting: Greeting::Awaited,
@@ -95,6 +105,21 @@ impl Peer {
             news: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
+    }
+
+    /// Notes who has said hello, and by which token.
+    pub(crate) fn introduce(&self, client: ClientId, seat: Option<&Seat>) {
+        let _ = self.guest.set(Box::new(Guest { client, holder: seat.map(Seat::holder) }));
+    }
+
+    /// Its client id; nothing before its hello.
+    pub(crate) fn client(&self) -> Option<ClientId> {
+        self.guest.get().map(|guest| guest.client)
+    }
+
+    /// The name of the token that it came with.
+    pub(crate) fn token(&self) -> Option<String> {
+        self.guest.get().and_then(|guest| guest.holder.as_ref()).map(|holder| holder.rule().name.clone())
     }
 
     /// One short step on the outbox, by the connection itself.
