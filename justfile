@@ -100,6 +100,7 @@ bless:
     TIELINE_BLESS=1 cargo test -p tieline-protocol
     TIELINE_BLESS=1 cargo test -p tieline-server --test limits_document
     TIELINE_BLESS=1 cargo test -p tieline-http --test document
+    TIELINE_BLESS=1 cargo test -p tieline-http --test watching documents::the_tables
 
 # Known vulnerabilities in dependencies; needs the advisory database.
 advisories:

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api;
 use crate::config::{Clocks, HttpConfig};
 use crate::connection::{self, Caller};
 use crate::crowd::Crowd;
@@ -75,7 +76,11 @@ impl Gateway {
         };
         let shared = Shared {
             entrance: server.entrance(),
-            router: routes::router(app, Guard::new(config.hosts, config.origins), config.more),
+            router: routes::router(
+                app,
+                Guard::new(config.hosts, config.origins),
+                config.more.merge(api::router(server.observe())),
+            ),
             control: server.control(),
             stop,
             clocks: config.clocks,

@@ -32,10 +32,12 @@
 //! | `headers` | what headers say of a request, and what metadata says in headers |
 //! | `websocket` | the bus over a WebSocket |
 //! | `crowd` | how many connections and requests there may be |
+//! | `api`, `metrics` | what the server is doing, for those who may watch |
 //! | `pool` | the callers' connections to the bus |
 //! | `refusal` | errors as statuses, headers and JSON |
 #![forbid(unsafe_code)]
 
+mod api;
 mod body;
 mod config;
 mod connection;
@@ -44,6 +46,7 @@ mod exchange;
 mod gateway;
 mod guard;
 mod headers;
+mod metrics;
 mod pool;
 mod refusal;
 mod routes;
@@ -52,4 +55,5 @@ mod wire;
 
 pub use config::{Clocks, HttpConfig};
 pub use gateway::{Gateway, HttpListener};
+pub use metrics::metrics_table;
 pub use refusal::{OWN, OwnError};

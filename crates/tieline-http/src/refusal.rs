@@ -31,6 +31,7 @@ macro_rules! own {
 
 own! {
     BAD_HEADER "bad-header" 400 "A header has a value that means nothing, or Host is missing or said twice.";
+    BAD_QUERY "bad-query" 400 "The query or the path of what is watched means nothing.";
     BAD_PATH "bad-path" 400 "The path names no channel: it isn't UTF-8, or longer than 255 bytes.";
     TLS_WANTED "tls-wanted" 400 "This port speaks TLS: use https://.";
     FOREIGN_ORIGIN "foreign-origin" 403 "The request comes from a web page that may not use this server.";
@@ -120,6 +121,16 @@ impl Refusal {
     /// A header has a value without meaning.
     pub(crate) fn header(name: &str, needs: &str, right: &str) -> Self {
         Self::own(BAD_HEADER, format!("the header '{name}' needs {needs}; right would be: {right}"))
+    }
+
+    /// What was asked for in the query or the path means nothing.
+    pub(crate) fn query(message: impl Into<String>) -> Self {
+        Self::own(BAD_QUERY, message)
+    }
+
+    /// What was asked for isn't there, or not any more.
+    pub(crate) fn gone(message: impl Into<String>) -> Self {
+        Self::own(NOT_FOUND, message)
     }
 
     /// Headers that can't be metadata.

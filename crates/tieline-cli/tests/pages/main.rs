@@ -72,6 +72,12 @@ fn the_page_of_running_can_be_followed() {
 }
 
 #[test]
+fn the_pages_on_metrics_and_the_api_can_be_followed() {
+    follow("docs/metrics.md", 2);
+    follow("docs/api.md", 2);
+}
+
+#[test]
 fn the_page_on_http_can_be_followed() {
     follow("docs/http.md", 11);
 }

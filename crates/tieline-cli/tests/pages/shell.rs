@@ -139,6 +139,7 @@ fn bash(folder: &TempDir, bus: u16, http: u16) -> Command {
         .env("TIELINE_LISTEN", format!("127.0.0.1:{bus}"))
         .env("TIELINE_SERVER", format!("127.0.0.1:{bus}"))
         .env("TIELINE_HTTP", format!("127.0.0.1:{http}"))
+        .env("TIELINE_HTTP_URL", format!("http://127.0.0.1:{http}"))
         .env("LC_ALL", "C.UTF-8")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

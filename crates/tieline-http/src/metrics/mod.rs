@@ -1,0 +1,139 @@
+//! `/metrics`: the server's figures in the text format of `OpenMetrics`, which Prometheus reads.
+//!
+//! They are added up over all channels, so an answer has the same few lines however many channels there are; by channel
+//! only for those who ask (`?channels=N`), and for the N that want attention the most.
+
+mod document;
+mod table;
+
+use std::fmt;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use serde::Deserialize;
+use tieline_server::observe::{Observe, PAGE_MAX, Sort};
+
+use crate::api::{Asked, asked};
+use crate::refusal::Refusal;
+use table::{Figures, Kind, METRICS, Metric, Point, Value};
+
+pub use document::metrics_table;
+
+/// The content type of `OpenMetrics`.
+const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What may be asked for.
+#[derive(Deserialize, Default, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ask {
+    /// How many channels to show by themselves.
+    #[serde(default)]
+    channels: usize,
+}
+
+/// Answers a scrape.
+pub(crate) async fn metrics(State(observe): State<Observe>, ask: Asked<Ask>) -> Result<Response, Refusal> {
+    let text = scrape(&observe, asked(ask)?.channels).await.map_err(|error| Refusal::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-store")], text).into_response())
+}
+
+/// The text, with at most so many channels by themselves.
+async fn scrape(observe: &Observe, channels: usize) -> Result<String, fmt::Error> {
+    let sample = observe.sample().await;
+    let page = sample.page(Sort::Attention, None, channels.min(PAGE_MAX));
+    let figures = Figures {
+        totals: observe.totals(),
+        overview: observe.overview_of(&sample),
+        channels: page.map_or(Vec::new(), |page| page.channels),
+    };
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(figures));
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        for metric in METRICS.iter().filter(|metric| !metric.by_channel || !self.channels.is_empty()) {
+            write(metric, self, &mut encoder)?;
+        }
+        Ok(())
+    }
+}
+
+fn write(metric: &Metric, figures: &Figures, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    // The format adds the unit and what belongs to a kind by itself.
+    let unit = metric.unit.map(|unit| Unit::Other(unit.to_owned()));
+    let (kind, suffix) = match metric.kind {
+        Kind::Counter => (MetricType::Counter, "_total"),
+        Kind::Gauge => (MetricType::Gauge, ""),
+        Kind::Histogram => (MetricType::Histogram, ""),
+        Kind::Info => (MetricType::Info, "_info"),
+    };
+    let name = metric.name.trim_end_matches(suffix);
+    let name = metric.unit.map_or(name, |unit| name.trim_end_matches(unit).trim_end_matches('_'));
+    let mut encoder = encoder.encode_descriptor(name, metric.meaning, unit.as_ref(), kind)?;
+    for Point { label, value } in (metric.read)(figures) {
+        match (metric.label, label) {
+            (Some(key), Some(label)) => {
+                let labels = [(key, escaped(&label))];
+                if metric.kind == Kind::Info {
+                    encoder.encode_info(&labels)?;
+                } else {
+                    write_value(metric.kind, &value, &mut encoder.encode_family(&labels)?)?;
+                }
+            }
+            _ => write_value(metric.kind, &value, &mut encoder)?,
+        }
+    }
+    Ok(())
+}
+
+fn write_value(kind: Kind, value: &Value, encoder: &mut MetricEncoder) -> Result<(), fmt::Error> {
+    match (kind, value) {
+        (Kind::Counter, Value::Whole(value)) => encoder.encode_counter::<NoLabelSet, _, f64>(value, None),
+        (Kind::Counter, Value::Fraction(value)) => encoder.encode_counter::<NoLabelSet, _, f64>(value, None),
+        (_, Value::Whole(value)) => encoder.encode_gauge(value),
+        (_, Value::Fraction(value)) => encoder.encode_gauge(value),
+        (_, Value::Times(times)) => {
+            let buckets = table::buckets(times);
+            encoder.encode_histogram::<NoLabelSet>(times.sum().as_secs_f64(), times.count(), &buckets, None)
+        }
+        (_, Value::Fact) => Ok(()),
+    }
+}
+
+/// A label's value as the format wants it: a channel's name may hold anything.
+fn escaped(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_cannot_break_out_of_its_quotes() {
+        assert_eq!(escaped("a\"} 1\nb\\"), r#"a\"} 1\nb\\"#);
+    }
+
+    #[test]
+    fn names_end_in_their_unit_and_kind() {
+        for metric in METRICS {
+            let name = match metric.kind {
+                Kind::Counter => metric.name.strip_suffix("_total"),
+                Kind::Info => metric.name.strip_suffix("_info"),
+                Kind::Gauge | Kind::Histogram => Some(metric.name),
+            };
+            let name = name.unwrap_or_else(|| panic!("{}", metric.name));
+            assert!(metric.unit.is_none_or(|unit| name.ends_with(unit)), "{name}");
+            assert!(metric.meaning.ends_with('.'), "{name}");
+        }
+    }
+}
