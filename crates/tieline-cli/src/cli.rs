@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, cert, channel, demo, generate, map, receive, send, serve, token};
+use crate::{bench, cert, channel, demo, generate, map, receive, send, serve, token, top};
 
 /// A message bus for requests: streams each request to exactly one free receiver, and its response back.
 #[derive(Parser, Debug)]
@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Receive(receive::Args),
     /// Send many files, so many at a time: the pool as a distributed xargs
     Map(map::Args),
+    /// Show what a server is doing: channels, who is free, what waits, how fast
+    Top(top::Args),
     /// Measure how fast a channel answers, and who limits it
     Bench(bench::Args),
     /// Make certificates for TLS

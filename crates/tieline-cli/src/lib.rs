@@ -22,6 +22,7 @@ mod signals;
 mod terminal;
 mod token;
 mod toml_file;
+mod top;
 mod units;
 
 use std::io;
@@ -81,6 +82,7 @@ fn run(cli: Cli, flags: &ArgMatches) -> Result<(), Failure> {
         Command::Receive(args) => block_on(&mut Builder::new_current_thread(), receive::run(args)),
         Command::Map(args) => block_on(&mut Builder::new_current_thread(), map::run(args)),
         Command::Bench(args) => block_on(&mut Builder::new_multi_thread(), bench::run(args)),
+        Command::Top(args) => block_on(&mut Builder::new_current_thread(), top::run(args)),
         Command::Demo(args) => block_on(&mut Builder::new_multi_thread(), demo::run(args)),
         Command::Cert(args) => cert::run(&args),
         Command::Token(args) => token::run(args),

@@ -39,6 +39,7 @@ const ELSEWHERE: &[&str] = &[
     "REQUEST_ID",
     "REMAINING_MS",
     "PORT",
+    "HTTP_URL",
 ];
 
 #[cfg(test)]
