@@ -191,7 +191,12 @@ async fn a_client_is_told_to_continue_only_when_its_body_will_be_read() {
     let mut refused = Raw::to(&stage).await;
     refused.open("/c/late", &format!("{expects}Tieline-No-Wait: true\r\n")).await;
     assert_eq!(refused.head().await.unwrap().status, 503, "and no 100 before it");
-    stage.echo("late").await;
+    stage
+        .handle("late", async |mut request| {
+            let body = request.body().bytes(100).await?;
+            request.reply(body).await
+        })
+        .await;
     let mut taken = Raw::to(&stage).await;
     taken.open("/c/late", expects).await;
     assert_eq!(taken.head().await.unwrap().status, 100);

@@ -112,6 +112,10 @@ impl State {
         let window = self.window;
         let Some(send) = self.sends.get_mut(&request) else { return Ok(Ok(())) };
         let terminal = is_terminal(frame);
+        if frame.kind == Kind::StartResponse {
+            // A receiver has begun, which whoever holds the body back waits for.
+            send.flows.outflow.wake(fx);
+        }
         let inflow = &mut send.flows.inflow;
         let put = match frame.kind {
             Kind::AckRequest => {

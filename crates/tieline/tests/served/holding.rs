@@ -51,9 +51,16 @@ async fn a_held_body_is_sent_once_a_receiver_has_begun_or_the_limit_has_passed()
         }
         tokio::spawn(client.receive("early").await.unwrap().serve(1, echo));
         assert_eq!(waiting.await.unwrap().unwrap().collect().await.unwrap(), "held");
-        // Longer than the story may last: that it ends shows what ended the hold.
+        // Longer than the story may last: that it ends shows what ended the hold. The receiver begins with its response,
+        // for that is always told.
+        let mut receiver = client.receive("begins").await.unwrap();
         let (_, body) = watched();
-        let response = client.send("early").body(body).hold_body(Duration::from_hours(1)).await.unwrap();
+        let asking = tokio::spawn(client.send("begins").body(body).hold_body(Duration::from_hours(1)).send());
+        let (mut body, responder) = receiver.next().await.unwrap().unwrap().into_parts();
+        let mut writer = responder.start().await.unwrap();
+        writer.send(body.bytes(100).await.unwrap()).await.unwrap();
+        writer.finish().await.unwrap();
+        let response = asking.await.unwrap().unwrap();
         assert_eq!(response.collect().await.unwrap(), "held");
         server.killed().await;
     })
