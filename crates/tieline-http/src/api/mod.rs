@@ -44,6 +44,8 @@ struct ChannelsAsk {
     #[serde(default)]
     sort: Option<String>,
     #[serde(default)]
+    find: String,
+    #[serde(default)]
     after: Option<String>,
     #[serde(default)]
     limit: Option<usize>,
@@ -74,11 +76,11 @@ async fn overview(State(observe): State<Observe>) -> Response {
 }
 
 async fn channels(State(observe): State<Observe>, ask: Asked<ChannelsAsk>) -> Result<Response, Refusal> {
-    let ChannelsAsk { sort, after, limit } = asked(ask)?;
+    let ChannelsAsk { sort, find, after, limit } = asked(ask)?;
     let sort = sort.map_or(Ok(Sort::default()), |sort| sort.parse()).map_err(Refusal::query)?;
     let after = after.map(|after| after.parse::<ChannelId>()).transpose();
     let after = after.map_err(|_| Refusal::query("'after' is the id of a channel, as 'next' says it"))?;
-    let page = observe.channels(sort, after, limit.unwrap_or(PAGE_DEFAULT)).await;
+    let page = observe.channels(sort, &find, after, limit.unwrap_or(PAGE_DEFAULT)).await;
     page.map(|page| json(&page)).map_err(|gone| Refusal::gone(gone.to_string()))
 }
 

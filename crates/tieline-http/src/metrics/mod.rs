@@ -45,7 +45,7 @@ pub(crate) async fn metrics(State(observe): State<Observe>, ask: Asked<Ask>) -> 
 /// The text, with at most so many channels by themselves.
 async fn scrape(observe: &Observe, channels: usize) -> Result<String, fmt::Error> {
     let sample = observe.sample().await;
-    let page = sample.page(Sort::Attention, None, channels.min(PAGE_MAX));
+    let page = sample.page(Sort::Attention, "", None, channels.min(PAGE_MAX));
     let figures = Figures {
         totals: observe.totals(),
         overview: observe.overview_of(&sample),

@@ -87,6 +87,9 @@ async fn channels_come_in_pages_that_leave_none_out_and_none_is_longer_than_aske
     }
     assert_eq!(names, (0..25).map(|n| format!("channel-{n:02}")).collect::<Vec<_>>());
     assert_eq!(stage.json("/api/channels?limit=0").await["channels"], json!([]));
+    let found = stage.json("/api/channels?find=NEL-1&sort=name&limit=3").await;
+    assert_eq!((&found["total"], &found["channels"][0]["name"]), (&json!(10), &json!("channel-10")));
+    assert_eq!(stage.json("/api/channels?find=nothing").await["total"], 0);
     for (wrong, word) in [("sort=size", "is no order"), ("after=x", "'after' is the id"), ("page=2", "unknown field")] {
         let answer = stage.get(&format!("/api/channels?{wrong}")).await;
         assert_eq!(answer.status, 400);

@@ -56,7 +56,7 @@ pub struct ChannelView {
 /// Channels in an order, some of them.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ChannelPage {
-    /// How many there are in all.
+    /// How many were found in all.
     pub total: usize,
     /// When they were looked at, in seconds from the start of the server.
     pub taken_seconds: f64,
@@ -161,28 +161,48 @@ impl FromStr for Sort {
 }
 
 impl Observe {
-    /// At most so many channels, and no more than [`PAGE_MAX`], in an order, behind another one or from the first.
+    /// At most so many channels, and no more than [`PAGE_MAX`], of those that [`Sample::page`] finds, in an order, behind
+    /// another one or from the first.
     ///
     /// # Errors
     /// If that other one isn't there any more.
-    pub async fn channels(&self, sort: Sort, after: Option<ChannelId>, limit: usize) -> Result<ChannelPage, Gone> {
-        self.sample().await.page(sort, after, limit)
+    pub async fn channels(
+        &self,
+        sort: Sort,
+        find: &str,
+        after: Option<ChannelId>,
+        limit: usize,
+    ) -> Result<ChannelPage, Gone> {
+        self.sample().await.page(sort, find, after, limit)
+    }
+}
+
+impl Row {
+    fn is_found_by(&self, find: &str) -> bool {
+        let Some(name) = self.look.name.as_deref().filter(|_| !find.is_empty()) else {
+            return find.is_empty() || self.look.id.to_string().starts_with(find);
+        };
+        name.windows(find.len()).any(|part| part.eq_ignore_ascii_case(find.as_bytes()))
+            || self.look.id.to_string().starts_with(find)
     }
 }
 
 impl Sample {
-    /// At most so many channels, and no more than [`PAGE_MAX`], in an order, behind another one or from the first.
+    /// At most so many channels, and no more than [`PAGE_MAX`], of those whose name holds `find` (whichever the case of
+    /// its ASCII letters) or whose id begins with it, in an order, behind another one or from the first.
     ///
     /// # Errors
     /// If that other one isn't in the sample.
-    pub fn page(&self, sort: Sort, after: Option<ChannelId>, limit: usize) -> Result<ChannelPage, Gone> {
+    pub fn page(&self, sort: Sort, find: &str, after: Option<ChannelId>, limit: usize) -> Result<ChannelPage, Gone> {
         let limit = limit.min(PAGE_MAX);
         let after = match after {
             None => None,
             Some(id) => Some(self.channels.iter().find(|row| row.look.id == id).ok_or(Gone)?),
         };
         let is_behind = |row: &&Row| after.is_none_or(|after| sort.compare(after, row).is_lt());
-        let mut rows: Vec<&Row> = self.channels.iter().filter(is_behind).collect();
+        let found: Vec<&Row> = self.channels.iter().filter(|row| row.is_found_by(find)).collect();
+        let total = found.len();
+        let mut rows: Vec<&Row> = found.into_iter().filter(is_behind).collect();
         let more = rows.len() > limit;
         if more && limit > 0 {
             // Only those that are shown are brought into their order.
@@ -191,7 +211,7 @@ impl Sample {
         rows.truncate(limit);
         rows.sort_unstable_by(|one, other| sort.compare(one, other));
         Ok(ChannelPage {
-            total: self.channels.len(),
+            total,
             taken_seconds: self.taken().as_secs_f64(),
             next: rows.last().filter(|_| more).map(|row| row.look.id.to_string()),
             channels: rows.into_iter().map(|row| ChannelView::new(&row.look, row.rates)).collect(),
