@@ -30,9 +30,18 @@ gates *NAMES:
     cargo build --release -p tieline-cli -p tieline-gates
     cargo run --release -p tieline-gates -- {{NAMES}}
 
+# The pages in a real browser: the client for pages and the dashboard. It needs Chromium.
+browser *ARGS:
+    cargo test -p tieline-cli --test browser -- {{ARGS}}
+
+# How the dashboard feels with 2,000 channels and 5,000 receivers: the longest task of the page.
+dashboard-load:
+    cargo test --release -p tieline-cli --test browser -- --ignored --nocapture responsive
+
 # A server replaced again and again under load: no request may fail, and each must run once. How many restarts?
 rolling-restart RESTARTS="40":
     TIELINE_RESTARTS={{RESTARTS}} cargo test -p tieline-cli --test rolling_restart -- --nocapture
+
 # One seed of the simulator, with all that happens in it.
 sim SEED:
     cargo run --release -p tieline-sim -- --seed {{SEED}} --trace

@@ -34,6 +34,7 @@
 //! | `crowd` | how many connections and requests there may be |
 //! | `api`, `metrics` | what the server is doing, for those who may watch |
 //! | `pool` | the callers' connections to the bus |
+//! | `pages` | the dashboard, and the client for pages |
 //! | `refusal` | errors as statuses, headers and JSON |
 #![forbid(unsafe_code)]
 
@@ -47,6 +48,7 @@ mod gateway;
 mod guard;
 mod headers;
 mod metrics;
+mod pages;
 mod pool;
 mod refusal;
 mod routes;

@@ -13,6 +13,7 @@ use tieline_server::{Control, Entrance, Stop};
 use crate::crowd::Crowd;
 use crate::exchange;
 use crate::guard::{self, Guard};
+use crate::pages;
 use crate::pool::Pool;
 use crate::refusal::Refusal;
 use crate::websocket;
@@ -42,6 +43,7 @@ pub(crate) fn router(app: App, guard: Guard, more: Router) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(app)
+        .merge(pages::router())
         .merge(more)
         .method_not_allowed_fallback(async || Refusal::method_not_allowed())
         .fallback(async || Refusal::not_found())

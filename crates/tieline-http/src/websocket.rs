@@ -30,7 +30,7 @@ const MESSAGE: usize = 64 * 1024;
 const READ: usize = 16 * 1024;
 
 /// The name of what is spoken, for clients that ask for it.
-const PROTOCOL: &str = "tieline";
+const PROTOCOL: &str = "tieline.v1";
 
 /// Turns a connection into a WebSocket, and serves it.
 pub(crate) async fn websocket(
