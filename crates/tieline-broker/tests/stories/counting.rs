@@ -200,7 +200,7 @@ fn dropped_frames_are_told_apart_by_whether_their_exchange_is_open() {
 fn a_channel_is_known_by_its_name_from_the_first_frame_that_says_it() {
     let named = |name: &str| {
         let mut metadata = Metadata::new();
-        metadata.push("channel", name.to_owned()).unwrap();
+        metadata.push("channel", name).unwrap();
         (ChannelId::of_name(name), metadata)
     };
     let mut world = World::new();
