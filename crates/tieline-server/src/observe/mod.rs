@@ -2,12 +2,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`overview`] | everything in one, added up |
-//! | [`sample`] | all channels with their rates, computed at most once a second however many ask |
-//! | [`channels`] | channels as they are shown, and the order they are shown in |
-//! | [`detail`] | one channel with its requests and receivers; one request |
-//! | [`connections`] | who is connected |
-//! | [`gate`] | who may watch |
+//! | `overview` | everything in one, added up |
+//! | `sample` | all channels with their rates, computed at most once a second however many ask |
+//! | `channels` | channels as they are shown, and the order they are shown in |
+//! | `detail` | one channel with its requests and receivers; one request |
+//! | `connections` | who is connected |
+//! | `gate` | who may watch |
 //!
 //! Nothing here holds a lock for longer than one bounded step, and nobody gets more than was asked for. What is shown
 //! of many channels is up to a second old; what is shown of a single one is of this moment.
