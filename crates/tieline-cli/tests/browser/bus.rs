@@ -8,11 +8,11 @@ use crate::chromium::Page;
 use crate::support::Server;
 
 /// Bytes of the file that a page sends.
-const FILE: usize = 160 << 20;
+const FILE: usize = 256 << 20;
 
-/// What the browser may take more than before while it sends the file and reads the answer. It grows by some 70 MiB of
-/// pieces that its collector hasn't met yet, whatever the size; were the file or the answer held, by more than its size.
-const GROWTH: u64 = 100 << 20;
+/// What the browser may take more than before while it sends the file and reads the answer. It grows by 60 to 140 MiB of
+/// pieces that its allocators haven't given back, whatever the size; were the file or the answer held, by more than its size.
+const GROWTH: u64 = 200 << 20;
 
 #[test]
 fn a_page_reads_and_writes_every_golden_vector() {
@@ -67,6 +67,8 @@ fn a_page_sends_a_file_and_streams_the_answer_back_with_flat_memory() {
     );
     let mut most = 0;
     loop {
+        // What is garbage isn't held, however long the browser leaves it.
+        page.heap();
         most = most.max(page.memory());
         if page.eval("(window.came ?? window.failed) !== undefined") == json!(true) {
             break;
@@ -74,6 +76,7 @@ fn a_page_sends_a_file_and_streams_the_answer_back_with_flat_memory() {
     }
     assert_eq!(page.eval("window.came ?? window.failed"), FILE);
     let grown = most.saturating_sub(before);
+    println!("the browser grew by {} MiB", grown >> 20);
     assert!(grown < GROWTH, "the browser grew by {} MiB", grown >> 20);
     let peak = crate::support::peak_memory(server.running.id());
     assert!(peak < 64 << 20, "the server used {} MiB", peak >> 20);
