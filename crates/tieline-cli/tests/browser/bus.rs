@@ -60,7 +60,7 @@ fn a_page_sends_a_file_and_streams_the_answer_back_with_flat_memory() {
     );
     // Once in short, so that what the page needs anyway is there.
     assert_eq!(page.eval("window.transfer(32 << 20)"), 32 << 20);
-    page.heap();
+    page.tidy();
     let before = page.memory();
     page.eval(
         "void window.transfer(1 << 30).then((at) => (window.came = at), (error) => (window.failed = String(error)))",
@@ -68,7 +68,7 @@ fn a_page_sends_a_file_and_streams_the_answer_back_with_flat_memory() {
     let mut most = 0;
     loop {
         // What is garbage isn't held, however long the browser leaves it.
-        page.heap();
+        page.tidy();
         most = most.max(page.memory());
         if page.eval("(window.came ?? window.failed) !== undefined") == json!(true) {
             break;

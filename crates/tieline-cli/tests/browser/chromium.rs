@@ -1,4 +1,4 @@
-//! A real browser, driven by its own DevTools protocol: just what the tests need of it.
+//! A real browser, driven by its own `DevTools` protocol: just what the tests need of it.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -54,7 +54,7 @@ impl Page {
             Self { browser, socket, session: String::new(), last: 0, troubles: Vec::new(), _profile: profile };
         let target = page.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let attached = page.call("Target.attachToTarget", &json!({ "targetId": target["targetId"], "flatten": true }));
-        page.session = attached["sessionId"].as_str().expect("a session").to_owned();
+        attached["sessionId"].as_str().expect("a session").clone_into(&mut page.session);
         page.call("Page.enable", &json!({}));
         page.call("Runtime.enable", &json!({}));
         page.go(url);
@@ -129,10 +129,9 @@ impl Page {
         self.call("DOM.setFileInputFiles", &json!({ "nodeId": found["nodeId"], "files": [path] }));
     }
 
-    /// Bytes of the page's heap that are in use once what is garbage is gone.
-    pub(crate) fn heap(&mut self) -> u64 {
+    /// Has the page give up what is garbage.
+    pub(crate) fn tidy(&mut self) {
         self.call("HeapProfiler.collectGarbage", &json!({}));
-        self.call("Runtime.getHeapUsage", &json!({}))["usedSize"].as_f64().expect("a size") as u64
     }
 
     /// Memory that the browser's processes have to themselves, or their share of what they share, in bytes.

@@ -25,7 +25,7 @@ impl Load {
                 let client = Client::connect(address).await.expect("the server is there");
                 for receiver in first..receivers.min(first + channels / 2) {
                     let answered = Arc::clone(&answered);
-                    let receives = client.receive(&name(receiver % channels)).await.expect("a receive");
+                    let receives = client.receive(name(receiver % channels)).await.expect("a receive");
                     tokio::spawn(receives.serve(1, move |request: Request| {
                         let answered = Arc::clone(&answered);
                         async move {
@@ -46,7 +46,7 @@ impl Load {
             let (sender, channels) = (self.sender.clone(), self.channels);
             self.runtime.spawn(async move {
                 for number in (first..).step_by(8) {
-                    if let Ok(response) = sender.send(&name(number % channels)).body("work").await {
+                    if let Ok(response) = sender.send(name(number % channels)).body("work").await {
                         let _ = response.bytes(1024).await;
                     }
                     tokio::task::yield_now().await;
