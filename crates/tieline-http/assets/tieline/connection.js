@@ -1,6 +1,6 @@
 // One WebSocket to a server: hello, frames both ways, liveness, and the exchanges that run on it.
 
-import { codeOf, TielineError } from "./errors.js";
+import { faultPayload, TielineError } from "./errors.js";
 import { Sending } from "./sending.js";
 import { Taking } from "./taking.js";
 import { Decoder, encode, encodeMetadata, FLAG, INITIAL_LEAST, Metadata, PAYLOAD_DEFAULT, randomId, TYPE, Violation } from "./wire.js";
@@ -188,9 +188,7 @@ export class Connection {
 
   /** The server broke a rule: it is told so. */
   refuse(violation) {
-    const code = codeOf(violation.code);
-    const metadata = encodeMetadata([["message", violation.message]]);
-    this.write({ type: TYPE.error, payload: [new Uint8Array([code >> 8, code & 255]), metadata] });
+    this.write({ type: TYPE.error, payload: faultPayload(violation.code, violation.message) });
     this.lose(new TielineError("connection-lost", `the server broke a rule of the protocol: ${violation.message}`));
   }
 

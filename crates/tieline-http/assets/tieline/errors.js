@@ -1,6 +1,6 @@
 // Why a request or a connection failed, with what is known of the request.
 
-import { Metadata, Violation } from "./wire.js";
+import { encodeMetadata, Metadata, Violation } from "./wire.js";
 
 const NAMES = [
   null, "invalid-frame", "unsupported-version", "unsupported", "unauthorized", "forbidden-channel", "too-large", "flow-control",
@@ -9,9 +9,11 @@ const NAMES = [
   "application", "internal",
 ];
 
-/** The number of an error's name on the wire. */
-export function codeOf(name) {
-  return NAMES.indexOf(name);
+/** The pieces of an error frame's payload. Its words are cut, so that they fit. */
+export function faultPayload(name, message) {
+  const code = NAMES.indexOf(name);
+  const words = message === undefined ? [] : [["message", String(message).slice(0, 500)]];
+  return [new Uint8Array([code >> 8, code & 255]), encodeMetadata(words)];
 }
 
 /**

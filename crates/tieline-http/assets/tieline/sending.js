@@ -3,11 +3,11 @@
 //   started ──start+RESPONSE──▶ answered ──FINAL or end──▶ over
 //      └────────────error+RESPONSE, or the connection is lost─────▶ over
 
-import { codeOf, TielineError } from "./errors.js";
+import { faultPayload, TielineError } from "./errors.js";
 import { cancelled, Download } from "./download.js";
 import { Reply } from "./reply.js";
 import { Upload } from "./upload.js";
-import { countedId, encodeMetadata, FLAG, INITIAL_LEAST, Metadata, splitStart, TYPE, uuid, Violation } from "./wire.js";
+import { countedId, encodeMetadata, FLAG, INITIAL_LEAST, Metadata, splitStart, startPayload, TYPE, uuid, Violation } from "./wire.js";
 
 export class Sending {
   /** Starts the request in this step; `response` is settled by what comes. */
@@ -27,7 +27,7 @@ export class Sending {
     const start = (piece, last) => {
       this.number = connection.nextRequest(this);
       this.id = countedId(this.number);
-      this.frame(TYPE.start, flags | (last ? FLAG.final : 0), limits, [new Uint8Array([encoded.length >> 8, encoded.length & 255]), encoded, piece]);
+      this.frame(TYPE.start, flags | (last ? FLAG.final : 0), limits, startPayload(encoded, piece));
     };
     const frames = {
       start,
@@ -107,13 +107,12 @@ export class Sending {
   }
 
   sayCancelled() {
-    this.frame(TYPE.error, FLAG.request, 0, [new Uint8Array([0, codeOf("cancelled")])]);
+    this.frame(TYPE.error, FLAG.request, 0, faultPayload("cancelled"));
   }
 
   failToSend(error) {
     if (this.isOver || this.isCancelled) return;
-    const metadata = encodeMetadata([["message", String(error?.message ?? error).slice(0, 500)]]);
-    this.frame(TYPE.error, FLAG.request, 0, [new Uint8Array([0, codeOf("application")]), metadata]);
+    this.frame(TYPE.error, FLAG.request, 0, faultPayload("application", error?.message ?? error));
     this.isCancelled = true;
     this.download?.fail(error);
     this.settle.reject(error);

@@ -3,11 +3,11 @@
 //   taken ──the handler returns, all is sent──▶ over
 //     └──error+REQUEST, the handler throws, or the connection is lost──▶ over
 
-import { codeOf, TielineError } from "./errors.js";
+import { faultPayload, TielineError } from "./errors.js";
 import { Download } from "./download.js";
 import { Reply } from "./reply.js";
 import { Upload } from "./upload.js";
-import { encodeMetadata, FLAG, INITIAL_LEAST, Metadata, splitStart, TYPE, uuid, Violation } from "./wire.js";
+import { encodeMetadata, FLAG, INITIAL_LEAST, Metadata, splitStart, startPayload, TYPE, uuid, Violation } from "./wire.js";
 
 export class Taking {
   constructor(connection, receive, key, frame) {
@@ -47,7 +47,7 @@ export class Taking {
     const encoded = encodeMetadata(Object.entries(metadata));
     const start = (piece, last) => {
       if (last) this.raise();
-      this.frame(TYPE.start, FLAG.response | (last ? FLAG.final : 0), 0, [new Uint8Array([encoded.length >> 8, encoded.length & 255]), encoded, piece]);
+      this.frame(TYPE.start, FLAG.response | (last ? FLAG.final : 0), 0, startPayload(encoded, piece));
     };
     const frames = {
       start,
@@ -95,9 +95,8 @@ export class Taking {
     if (this.isOver) return;
     this.isOver = true;
     this.upload?.stop(error);
-    const metadata = encodeMetadata([["message", String(error?.message ?? error).slice(0, 500)]]);
     this.raise();
-    this.frame(TYPE.error, FLAG.response, 0, [new Uint8Array([0, codeOf("application")]), metadata]);
+    this.frame(TYPE.error, FLAG.response, 0, faultPayload("application", error?.message ?? error));
     this.abort.abort(error);
     this.download.fail(error);
   }
