@@ -12,7 +12,7 @@ const NAMES = [
 /** The pieces of an error frame's payload. Its words are cut, so that they fit. */
 export function faultPayload(name, message) {
   const code = NAMES.indexOf(name);
-  const words = message === undefined ? [] : [["message", String(message).slice(0, 500)]];
+  const words = message === undefined ? [] : [["message", String(message).slice(0, 300)]];
   return [new Uint8Array([code >> 8, code & 255]), encodeMetadata(words)];
 }
 
