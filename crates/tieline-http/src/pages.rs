@@ -32,6 +32,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     "/dashboard/table.js" = "dashboard/table.js",
     "/tieline/connection.js" = "tieline/connection.js",
     "/tieline/download.js" = "tieline/download.js",
+    "/tieline/growth.js" = "tieline/growth.js",
     "/tieline/errors.js" = "tieline/errors.js",
     "/tieline/index.js" = "tieline/index.js",
     "/tieline/receive.js" = "tieline/receive.js",

@@ -33,6 +33,10 @@ pub const PAYLOAD_MAX: u32 = 1024 * 1024;
 /// The longest payload of a client's hello, in bytes: nothing is known yet about who sends it.
 pub const HELLO_MAX: u32 = 16 * 1024;
 
+/// The window that a body begins with at its consumer, in bytes, if it may be as large. A queue of that length stays in a
+/// processor's cache, and delays what is behind it by 0.2 ms at 1.4 GB/s. On a longer way the window grows.
+pub const WINDOW_FIRST: u64 = 256 * 1024;
+
 /// The largest window unless the server is configured otherwise, in bytes: what a consumer may have granted and not
 /// yet been sent. 1 MiB fills a link of 100 MB/s with a round trip of 10 ms.
 pub const WINDOW_DEFAULT: u64 = 1024 * 1024;
@@ -112,7 +116,7 @@ const _: () = assert!(PAYLOAD_MIN as u64 >= METADATA_MAX as u64 + INITIAL_WINDOW
 const _: () = assert!(METADATA_MAX as u64 <= INITIAL_WINDOW);
 const _: () = assert!(PAYLOAD_MIN <= PAYLOAD_DEFAULT && PAYLOAD_DEFAULT <= PAYLOAD_MAX);
 const _: () = assert!(COPY_BELOW <= SLICE_FROM && SLICE_FROM <= PAYLOAD_DEFAULT as usize);
-const _: () = assert!(INITIAL_WINDOW <= WINDOW_DEFAULT && WINDOW_DEFAULT <= WINDOW_MAX);
+const _: () = assert!(INITIAL_WINDOW <= WINDOW_FIRST && WINDOW_FIRST <= WINDOW_DEFAULT && WINDOW_DEFAULT <= WINDOW_MAX);
 const _: () = assert!(INITIAL_WINDOW <= INITIAL_DEFAULT && INITIAL_DEFAULT <= INITIAL_MAX && INITIAL_MAX <= WINDOW_MAX);
 const _: () = assert!(INITIAL_DEFAULT >= PAYLOAD_DEFAULT as u64 + METADATA_MAX as u64);
 const _: () = assert!(

@@ -4,7 +4,7 @@
 use tieline_broker::{ADMISSION, ConnKey, CoreConfig, admission};
 use tieline_protocol::flow::{Outbound, Window};
 use tieline_protocol::limits::WINDOW_DEFAULT;
-use tieline_protocol::{Code, ExchangeId, Kind};
+use tieline_protocol::{Code, ExchangeId, Kind, Time};
 
 use crate::world::frames::*;
 use crate::world::words::code;
@@ -321,7 +321,7 @@ fn carry(world: &mut World, id: ExchangeId, s: ConnKey, r: ConnKey, len: u64) ->
     let mut out = Outbound::new(INITIAL as u64);
     let mut window = Window::new(WINDOW as u64, INITIAL as u64);
     let mut grants = 0;
-    if let Some(to) = window.open(0) {
+    if let Some(to) = window.open(0, || Time::ZERO) {
         world.send(r, ack(Request, id, to as usize));
     }
     while out.sent() < len {
@@ -341,7 +341,7 @@ fn carry(world: &mut World, id: ExchangeId, s: ConnKey, r: ConnKey, len: u64) ->
         for frame in world.got(r) {
             moved = true;
             let bytes = frame.payload.len() as u64;
-            if let Some(to) = window.consume(bytes, frame.header.value + bytes) {
+            if let Some(to) = window.consume(bytes, frame.header.value + bytes, || Time::ZERO) {
                 world.send(r, ack(Request, id, to as usize));
             }
         }
@@ -375,7 +375,7 @@ fn a_response_of_1_mib_passes_with_a_budget_for_nothing_but_admissions() {
     world.got(r);
     let mut out = Outbound::new(INITIAL as u64);
     let mut window = Window::new(WINDOW as u64, INITIAL as u64);
-    world.send(s, ack(Response, id(s, 1), window.open(INITIAL as u64).unwrap() as usize));
+    world.send(s, ack(Response, id(s, 1), window.open(INITIAL as u64, || Time::ZERO).unwrap() as usize));
     world.send(r, response(id(s, 1)));
     while out.sent() < 1 << 20 {
         let before = out.sent();
@@ -390,7 +390,7 @@ fn a_response_of_1_mib_passes_with_a_budget_for_nothing_but_admissions() {
         for frame in world.got(s) {
             if frame.kind == Kind::ChunkResponse {
                 let bytes = frame.payload.len() as u64;
-                if let Some(to) = window.consume(bytes, frame.header.value + bytes) {
+                if let Some(to) = window.consume(bytes, frame.header.value + bytes, || Time::ZERO) {
                     world.send(s, ack(Response, id(s, 1), to as usize));
                 }
             }

@@ -26,6 +26,36 @@ fn a_page_reads_and_writes_every_golden_vector() {
 }
 
 #[test]
+fn the_window_of_a_page_grows_only_where_the_way_is_longer_than_it() {
+    let server = Server::start();
+    let mut page = Page::open(&server.http);
+    // Half a window is granted at a time, every `each` ms; what a grant allowed comes `way` ms later.
+    page.eval(
+        "window.grow = async (way, each) => {
+           const { Growth } = await import('/tieline/growth.js');
+           const KIB = 1024;
+           let at = 0;
+           const growth = new Growth(1024 * KIB, () => at);
+           const sizes = [];
+           for (let arrived = 0, round = 0; round < 8; round += 1) {
+             const granted = arrived + growth.size / 2;
+             growth.granting(granted, arrived);
+             sizes.push(growth.size / KIB);
+             at += way;
+             growth.came(granted + 1);
+             at += Math.max(0, 2 * each - way);
+             arrived += growth.size;
+           }
+           return sizes;
+         }",
+    );
+    let long = page.eval("window.grow(10, 0)");
+    assert_eq!(long, json!([256, 256, 512, 1024, 1024, 1024, 1024, 1024]), "a window comes in each way there and back");
+    let short = page.eval("window.grow(5, 5)");
+    assert_eq!(short, json!([256, 256, 256, 256, 256, 256, 256, 256]), "half a window came meanwhile");
+}
+
+#[test]
 fn a_page_sends_a_file_and_streams_the_answer_back_with_flat_memory() {
     let server = Server::start();
     let _echo = server.receive("echo", &["cat"]);

@@ -1,17 +1,18 @@
 // The consumer's side of one direction: what came and isn't taken yet, and the grants for more.
 
 import { TielineError } from "./errors.js";
+import { Growth } from "./growth.js";
 import { Violation } from "./wire.js";
 
 /** A body that comes in; `stream` is what the program reads. */
 export class Download {
   /**
-   * @param window how far grants are ahead of what the program has taken, in bytes
+   * @param window how far grants may be ahead of what the program has taken, in bytes; it is less where less will do
    * @param ack writes a grant
    * @param cancelled is called when the program wants no more of it
    */
   constructor(window, initial, ack, cancelled) {
-    this.window = window;
+    this.growth = new Growth(window);
     this.granted = initial;
     this.ack = ack;
     this.arrived = 0;
@@ -36,6 +37,7 @@ export class Download {
     if (offset !== this.arrived) throw new Violation("invalid-frame", `a chunk at ${offset}, where ${this.arrived} is next`);
     if (offset + bytes.length > this.granted) throw new Violation("flow-control", "more body than was granted");
     this.arrived += bytes.length;
+    this.growth.came(this.arrived);
     if (bytes.length > 0) this.queue.push(bytes);
     this.wake();
   }
@@ -76,13 +78,15 @@ export class Download {
 
   grantIfDue() {
     const since = this.consumed - this.acked;
+    const { size } = this.growth;
     const stands = this.arrived === this.granted;
-    if (since * 2 >= this.window || (stands && (since * 8 >= this.window || this.consumed === this.arrived))) this.grant();
+    if (since * 2 >= size || (stands && (since * 8 >= size || this.consumed === this.arrived))) this.grant();
   }
 
   grant() {
-    const to = this.consumed + this.window;
-    if (this.isClosed || this.failure || to <= this.granted) return;
+    if (this.isClosed || this.failure || this.consumed + this.growth.size <= this.granted) return;
+    this.growth.granting(this.granted, this.arrived);
+    const to = this.consumed + this.growth.size;
     this.granted = to;
     this.acked = this.consumed;
     this.ack(to);

@@ -2,7 +2,7 @@
 
 use tieline_protocol::flow::Window;
 use tieline_protocol::limits::{INITIAL_DEFAULT, WINDOW_DEFAULT, initial_credit};
-use tieline_protocol::{ExchangeId, Flags, Kind};
+use tieline_protocol::{ExchangeId, Flags, Kind, Time};
 
 use super::Course;
 use super::crowd::{Crowd, Place, READY};
@@ -28,7 +28,7 @@ impl Stream {
         let credit = initial_credit(INITIAL_DEFAULT, about.wire_len());
         place.rig.arrive(0, place.wire.start(Kind::StartRequest, id, Flags::NONE, about, &[]));
         let mut window = Window::new(WINDOW_DEFAULT, credit);
-        let to = window.open(credit).expect("a window beyond the initial one");
+        let to = window.open(credit, || Time::ZERO).expect("a window beyond the initial one");
         place.rig.arrive(1, place.wire.note(Kind::AckRequest, id, to));
         Self { place, id, window, offset: 0, piece: vec![7; chunk], each }
     }
@@ -41,7 +41,7 @@ impl Course for Stream {
             rig.arrive(0, wire.chunk(Kind::ChunkRequest, self.id, self.offset, &self.piece));
             let len = self.piece.len() as u64;
             self.offset += len;
-            if let Some(to) = self.window.consume(len, self.offset) {
+            if let Some(to) = self.window.consume(len, self.offset, || Time::ZERO) {
                 rig.arrive(1, wire.note(Kind::AckRequest, self.id, to));
             }
         }

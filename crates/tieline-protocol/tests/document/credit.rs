@@ -1,5 +1,6 @@
 //! The worked example of credit, run by the code that judges it.
 
+use tieline_protocol::Time;
 use tieline_protocol::flow::{Inbound, Outbound, Window};
 use tieline_protocol::limits::{INITIAL_WINDOW, initial_credit};
 
@@ -33,7 +34,7 @@ pub(crate) fn example() -> String {
     send(&mut producer, &mut judge);
     let first = "The start leaves with 1 KiB of metadata, and with as much of the body as the initial credit allows.";
     row(&mut rows, first.to_owned(), &producer, &window, &judge);
-    let mut grant = window.open(producer.sent());
+    let mut grant = window.open(producer.sent(), || Time::ZERO);
     let mut why = "The program is handed the body: consumed + 64 KiB is granted at once.";
     loop {
         if let Some(to) = grant.take() {
@@ -50,11 +51,11 @@ pub(crate) fn example() -> String {
         }
         let bite = BITE.min(BODY - window.consumed());
         if judge.is_closed() {
-            window.consume(bite, judge.arrived());
+            window.consume(bite, judge.arrived(), || Time::ZERO);
             let what = "The program consumes the next. The end was seen, so there is no `ack` any more.".to_owned();
             row(&mut rows, what, &producer, &window, &judge);
         } else {
-            grant = window.consume(bite, judge.arrived());
+            grant = window.consume(bite, judge.arrived(), || Time::ZERO);
             why = "Half a window was consumed since the last grant.";
         }
     }

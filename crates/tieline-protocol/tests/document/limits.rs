@@ -6,7 +6,7 @@ use tieline_protocol::limits::{
     CLOCK_JUMP, COPY_BELOW, EARLY_STARTS, EXCHANGE_OVERHEAD, FRAME_PACE, FRAME_WITHIN, HAND_OUTS_MAX, HANDSHAKE_MAX,
     HELLO_MAX, HELLO_WITHIN, INITIAL_DEFAULT, INITIAL_MAX, INITIAL_WINDOW, LINGER, LINGER_BYTES, PAYLOAD_DEFAULT,
     PAYLOAD_MAX, PAYLOAD_MIN, PING_AFTER, REFUSALS_MAX, SILENCE_MAX, SLICE_FROM, ServerLimits, TLS_QUEUE, TURN,
-    TURN_BULK, UNSENT_MAX, WINDOW_DEFAULT, WINDOW_MAX,
+    TURN_BULK, UNSENT_MAX, WINDOW_DEFAULT, WINDOW_FIRST, WINDOW_MAX,
 };
 use tieline_protocol::metadata::{METADATA_MAX, TRAILER_MAX};
 use tieline_protocol::{Metadata, fault, id};
@@ -61,6 +61,7 @@ pub(crate) fn limits() -> String {
         ("PAYLOAD_MIN", number(PAYLOAD_MIN.into())),
         ("PAYLOAD_MAX", number(PAYLOAD_MAX.into())),
         ("HELLO_MAX", number(HELLO_MAX.into())),
+        ("WINDOW_FIRST", number(WINDOW_FIRST)),
         ("WINDOW_DEFAULT", number(WINDOW_DEFAULT)),
         ("WINDOW_MAX", number(WINDOW_MAX)),
         ("EXCHANGE_OVERHEAD", number(EXCHANGE_OVERHEAD)),

@@ -72,12 +72,12 @@ impl Conn {
                 let mut incoming = Incoming::new(window, initial_credit(INITIAL_WINDOW, start.metadata.wire_len()));
                 // What was granted before the response began.
                 incoming.inbound.grant(send.granted_before);
-                incoming.put(0, &start.body, frame.has(Flags::FINAL));
+                incoming.put(0, &start.body, frame.has(Flags::FINAL), sim.now);
                 send.response = Some(incoming);
             }
             Kind::ChunkResponse => {
                 if let Some(response) = &mut send.response {
-                    response.put(frame.header.value, &frame.payload, frame.has(Flags::FINAL));
+                    response.put(frame.header.value, &frame.payload, frame.has(Flags::FINAL), sim.now);
                 }
             }
             _ => {}
@@ -109,7 +109,7 @@ impl Conn {
         let is_final = frame.has(Flags::FINAL);
         match frame.kind {
             Kind::ChunkRequest => {
-                take.request.put(frame.header.value, &frame.payload, is_final);
+                take.request.put(frame.header.value, &frame.payload, is_final, sim.now);
                 sim.note_request_bytes(self.link, id, &frame.payload, is_final.then(Bytes::new));
             }
             Kind::EndRequest => {

@@ -30,21 +30,22 @@ impl Incoming {
         Self { inbound: Inbound::new(credit), window: Window::new(window, credit), unread: 0, is_open: false }
     }
 
-    pub(super) fn put(&mut self, offset: u64, body: &[u8], is_final: bool) {
+    pub(super) fn put(&mut self, offset: u64, body: &[u8], is_final: bool, now: Time) {
         self.inbound.data(offset, body.len()).expect("bytes within what was granted, one behind the other");
         self.unread += body.len() as u64;
+        self.window.came(self.inbound.arrived(), || now);
         if is_final {
             self.inbound.close(None).expect("a body is closed once");
         }
     }
 
     /// The program takes some; the grant to send now.
-    pub(super) fn consume(&mut self, style: &Style, largest: u64, rng: &mut Rng) -> Option<u64> {
+    pub(super) fn consume(&mut self, style: &Style, largest: u64, rng: &mut Rng, now: Time) -> Option<u64> {
         let bite = self.unread.min(rng.within(1, style.bite));
         self.unread -= bite;
         let arrived = self.inbound.arrived();
-        let opened = if std::mem::replace(&mut self.is_open, true) { None } else { self.window.open(arrived) };
-        let consumed = self.window.consume(bite, arrived);
+        let opened = if std::mem::replace(&mut self.is_open, true) { None } else { self.window.open(arrived, || now) };
+        let consumed = self.window.consume(bite, arrived, || now);
         if self.inbound.is_closed() {
             return None;
         }
@@ -133,7 +134,7 @@ impl Conn {
         let largest = self.limits.window;
         let mut reads = false;
         if let Some(response) = &mut send.response {
-            if let Some(to) = response.consume(&send.style, largest, &mut self.rng) {
+            if let Some(to) = response.consume(&send.style, largest, &mut self.rng, now) {
                 self.outbox.ack(send.lane, to);
             }
             reads = response.unread > 0;

@@ -88,7 +88,7 @@ impl Conn {
             style.hasten();
         }
         let mut request = Incoming::new(style.window, initial_credit(self.limits.initial, start.metadata.wire_len()));
-        request.put(0, &start.body, frame.has(Flags::FINAL));
+        request.put(0, &start.body, frame.has(Flags::FINAL), sim.now);
         let mut take = Taking {
             lane: self.outbox.open(id, Way::Response),
             receive: number,
@@ -122,7 +122,7 @@ impl Conn {
         }
         // What it doesn't want to read of the request, it doesn't grant.
         if take.reads()
-            && let Some(to) = take.request.consume(&take.style, self.limits.window, &mut self.rng)
+            && let Some(to) = take.request.consume(&take.style, self.limits.window, &mut self.rng, sim.now)
         {
             self.outbox.ack(take.lane, to);
         }

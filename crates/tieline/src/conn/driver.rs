@@ -17,10 +17,11 @@ use tieline_protocol::outbox::{Batch, Pace};
 use tieline_protocol::spare::Spares;
 use tieline_protocol::{Decoder, Fault, Frame, Kind, Role, Time, Violation, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use super::Conn;
+use super::clock::Clock;
 use super::effects::{Effects, register};
 use super::gather::{Gather, go_last};
 use super::incoming::Fatal;
@@ -91,17 +92,16 @@ struct Driver<IO> {
     gather: Gather,
     must_flush: bool,
     liveness: Liveness,
-    /// The zero of the clock that liveness is told of.
-    began: Instant,
+    clock: Clock,
     sleep: Pin<Box<Sleep>>,
     greeted: bool,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     fn new(io: IO, conn: Arc<Conn>) -> Self {
-        let began = Instant::now();
+        let clock = Clock::start();
         let liveness = Liveness::new(LivenessLimits::default(), Time::ZERO);
-        let sleep = Box::pin(sleep_until(began + liveness.next_tick().since_start()));
+        let sleep = Box::pin(sleep_until(clock.at(liveness.next_tick())));
         Self {
             io,
             conn,
@@ -113,14 +113,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             gather: Gather::default(),
             must_flush: false,
             liveness,
-            began,
+            clock,
             sleep,
             greeted: false,
         }
     }
 
     fn now(&self) -> Time {
-        Time::from_start(self.began.elapsed())
+        self.clock.now()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Cause> {
@@ -365,7 +365,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     fn set_alarm(&mut self) {
-        self.sleep.as_mut().reset(self.began + self.liveness.next_tick().since_start());
+        self.sleep.as_mut().reset(self.clock.at(self.liveness.next_tick()));
     }
 
     // The end

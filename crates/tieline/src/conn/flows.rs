@@ -7,6 +7,7 @@ use tieline_protocol::flow::{Inbound, Outbound, Window};
 use tieline_protocol::outbox::{Close, LaneKey, Outbox};
 use tieline_protocol::{ExchangeId, Metadata, Violation};
 
+use super::clock::Clock;
 use super::effects::{Effects, register};
 use super::pieces::Pieces;
 use crate::error::Error;
@@ -210,16 +211,19 @@ pub(crate) struct Inflow {
     inbound: Inbound,
     window: Window,
     pieces: Pieces,
+    clock: Clock,
     trailer: Option<Metadata>,
     unwanted: bool,
     waker: Option<Waker>,
 }
 
 impl Inflow {
-    pub(super) fn new(window: u64, credit: u64) -> Self {
+    /// A body of which `credit` bytes may come before anything is granted; the window may grow to `most`.
+    pub(super) fn new(most: u64, credit: u64, clock: Clock) -> Self {
         Self {
             inbound: Inbound::new(credit),
-            window: Window::new(window, credit),
+            window: Window::new(most, credit),
+            clock,
             pieces: Pieces::default(),
             trailer: None,
             unwanted: false,
@@ -228,9 +232,15 @@ impl Inflow {
     }
 
     /// The same waiter for a body of which the start has now come; what was granted ahead of it stands.
-    pub(super) fn started(&mut self, window: u64, credit: u64) {
+    pub(super) fn started(&mut self, most: u64, credit: u64) {
         let credit = credit.max(self.inbound.granted());
-        *self = Self { waker: self.waker.take(), unwanted: self.unwanted, ..Self::new(window, credit) };
+        *self = Self { waker: self.waker.take(), unwanted: self.unwanted, ..Self::new(most, credit, self.clock) };
+    }
+
+    /// The offset up to which it may come.
+    #[cfg(test)]
+    pub(super) const fn granted(&self) -> u64 {
+        self.inbound.granted()
     }
 
     /// Bytes of it that came.
@@ -259,6 +269,7 @@ impl Inflow {
 
     pub(super) fn put(&mut self, offset: u64, body: Bytes, is_final: bool) -> Result<(), Violation> {
         self.inbound.data(offset, body.len())?;
+        self.window.came(self.inbound.arrived(), || self.clock.now());
         if !self.unwanted {
             self.pieces.push(body);
         }
@@ -289,7 +300,7 @@ impl Inflow {
         if self.is_closed() {
             return None;
         }
-        let to = self.window.open(self.inbound.arrived())?;
+        let to = self.window.open(self.inbound.arrived(), || self.clock.now())?;
         self.inbound.grant(to);
         Some(to)
     }
@@ -298,7 +309,7 @@ impl Inflow {
         if self.is_closed() {
             return None;
         }
-        let to = self.window.consume(bytes as u64, self.inbound.arrived())?;
+        let to = self.window.consume(bytes as u64, self.inbound.arrived(), || self.clock.now())?;
         self.inbound.grant(to);
         Some(to)
     }

@@ -15,6 +15,7 @@
 //! within a step, so the lock is a plain mutex. Where a receiver's own lock is wanted too, it comes second.
 
 mod ahead;
+mod clock;
 pub(crate) mod driver;
 pub(crate) mod effects;
 mod flows;
@@ -73,7 +74,7 @@ pub(crate) enum Stage {
 pub(crate) struct Greeting {
     /// Agent, name and token.
     pub(crate) metadata: Metadata,
-    /// The window of each body that comes in, in bytes; the server may allow less.
+    /// What the window of a body that comes in may grow to, in bytes; the server may allow less.
     pub(crate) window: u64,
 }
 

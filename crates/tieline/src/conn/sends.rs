@@ -114,7 +114,7 @@ impl State {
         if let Some(to) = ahead {
             self.outbox.ack(lane, to);
         }
-        let mut flows = Flows::new(id, lane, Inflow::new(self.window, ahead.unwrap_or(0)), outflow);
+        let mut flows = Flows::new(id, lane, Inflow::new(self.window, ahead.unwrap_or(0), self.clock), outflow);
         flows.feed(&mut self.outbox, fx);
         fx.write();
         self.open += 1;

@@ -11,6 +11,7 @@ use tieline_protocol::{ChannelId, ClientId, ExchangeId, Fault, Frame, Kind, Requ
 use tracing::debug;
 
 use super::ahead::Ahead;
+use super::clock::Clock;
 use super::effects::Effects;
 use super::flows::Flows;
 use super::ids::{ByRequest, IdMap, RequestIds};
@@ -59,7 +60,9 @@ pub(crate) struct State {
     pub(super) session: ClientSession,
     pub(super) limits: ServerLimits,
     pub(super) ids: RequestIds,
+    /// The most that a window may grow to.
     pub(super) window: u64,
+    pub(super) clock: Clock,
     pub(super) ahead: Ahead,
     pub(super) sends: IdMap<RequestId, Sending>,
     pub(super) takes: IdMap<ByRequest, Taking>,
@@ -91,6 +94,7 @@ impl State {
             limits: ServerLimits::default(),
             ids: RequestIds::new(seed),
             window: greeting.window,
+            clock: Clock::start(),
             ahead: Ahead::default(),
             sends: IdMap::default(),
             takes: IdMap::default(),

@@ -97,7 +97,7 @@ impl State {
             return Err(Violation::invalid("a request was handed out twice on one connection"));
         }
         let StartPayload { metadata, body } = StartPayload::take_apart(std::mem::take(&mut frame.payload))?;
-        let mut inflow = Inflow::new(self.window, initial_credit(self.limits.initial, metadata.wire_len()));
+        let mut inflow = Inflow::new(self.window, initial_credit(self.limits.initial, metadata.wire_len()), self.clock);
         inflow.put(0, body, frame.has(Flags::FINAL))?;
         let lane = self.outbox.open(id, Way::Response);
         // A start that crossed a withdrawal belongs to the receive that was withdrawn.

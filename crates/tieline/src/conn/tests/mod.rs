@@ -1,5 +1,7 @@
 //! With nothing open, nothing is left: no entry, no lane, no place taken.
 
+mod growth;
+
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};

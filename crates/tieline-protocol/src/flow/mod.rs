@@ -15,10 +15,14 @@
 //! | … and so on, until the producer closes the body | 200 KiB | 136 KiB | 200 KiB |
 //! | the end was seen: no grant any more | 200 KiB | 200 KiB | 200 KiB |
 
+mod growth;
+mod window;
+
 use crate::error::Code;
 use crate::fault::Violation;
-use crate::limits::INITIAL_WINDOW;
 use crate::mutant::{Mutant, planted};
+
+pub use window::Window;
 
 /// The consuming end of a direction, as whoever judges the producer keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -138,70 +142,10 @@ impl Outbound {
     }
 }
 
-/// As long as a producer has more bytes than this of what it began with, it is granted nothing: most bodies end
-/// within that, and a grant for them would be a frame for nothing.
-const CREDIT_LOW: u64 = INITIAL_WINDOW;
-
-/// When a consumer grants, and how much: the policy that the protocol asks of every endpoint.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Window {
-    size: u64,
-    consumed: u64,
-    granted: u64,
-    last_grant_at: u64,
-    /// Something was granted beyond what the producer began with.
-    is_open: bool,
-}
-
-impl Window {
-    /// A window of `size` bytes on a direction whose producer began with `credit`.
-    pub const fn new(size: u64, credit: u64) -> Self {
-        Self { size, consumed: 0, granted: credit, last_grant_at: 0, is_open: false }
-    }
-
-    /// The grant to send when the body is handed to the program, of which `arrived` bytes have come and not its end.
-    /// There is none as long as the producer has enough of what it began with: the body may end within that.
-    pub fn open(&mut self, arrived: u64) -> Option<u64> {
-        if self.is_low(arrived) { self.raise() } else { None }
-    }
-
-    /// The program consumed bytes; the grant to send now, if it is time.
-    ///
-    /// `arrived` is how much of the body has come. Once its end has come, don't ask.
-    pub fn consume(&mut self, bytes: u64, arrived: u64) -> Option<u64> {
-        self.consumed += bytes;
-        let since_grant = self.consumed - self.last_grant_at;
-        // A producer that has run out of credit is woken early, but not for a byte at a time.
-        let producer_waits = arrived >= self.granted;
-        let due = since_grant >= self.size / 2
-            || (!self.is_open && self.is_low(arrived))
-            || (producer_waits && (since_grant >= self.size / 8 || self.consumed >= arrived));
-        if due { self.raise() } else { None }
-    }
-
-    /// Bytes that the program consumed.
-    pub const fn consumed(&self) -> u64 {
-        self.consumed
-    }
-
-    const fn is_low(&self, arrived: u64) -> bool {
-        self.granted.saturating_sub(arrived) <= CREDIT_LOW
-    }
-
-    fn raise(&mut self) -> Option<u64> {
-        let to = self.consumed + self.size;
-        (to > self.granted).then(|| {
-            self.is_open = true;
-            self.granted = to;
-            self.last_grant_at = self.consumed;
-            to
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Time;
 
     const KIB: u64 = 1024;
 
@@ -210,10 +154,10 @@ mod tests {
         let mut inbound = Inbound::new(16 * KIB);
         let mut window = Window::new(64 * KIB, 16 * KIB);
         inbound.data(0, 16 * 1024).unwrap();
-        assert_eq!(window.open(inbound.arrived()), Some(64 * KIB));
+        assert_eq!(window.open(inbound.arrived(), || Time::ZERO), Some(64 * KIB));
         assert!(inbound.grant(64 * KIB));
         inbound.data(16 * KIB, 48 * 1024).unwrap();
-        assert_eq!(window.consume(32 * KIB, inbound.arrived()), Some(96 * KIB));
+        assert_eq!(window.consume(32 * KIB, inbound.arrived(), || Time::ZERO), Some(96 * KIB));
         assert!(inbound.grant(96 * KIB));
         assert!(!inbound.grant(80 * KIB), "an older grant is no news");
         assert_eq!(inbound.granted(), 96 * KIB);
@@ -241,67 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn a_window_smaller_than_the_initial_one_grants_when_it_has_to() {
-        let mut window = Window::new(4, 16);
-        assert_eq!(window.open(0), None);
-        assert_eq!(window.consume(12, 12), None, "12 + 4 is granted already");
-        assert_eq!(window.consume(1, 16), Some(17));
-    }
-
-    #[test]
-    fn a_program_that_consumes_in_small_bites_does_not_grant_for_each() {
-        let mut window = Window::new(1000, 10);
-        let mut granted = window.open(0).unwrap();
-        let mut grants = 0;
-        for _ in 0..10_000 {
-            // The producer is fast: all that was granted is there.
-            if let Some(to) = window.consume(1, granted) {
-                granted = to;
-                grants += 1;
-            }
-        }
-        assert_eq!(grants, 10_000 / 125);
-    }
-
-    #[test]
-    fn half_a_window_is_granted_though_the_producer_has_credit_left() {
-        let mut window = Window::new(1000, 16);
-        assert_eq!(window.open(0), Some(1000));
-        assert_eq!(window.consume(499, 600), None);
-        assert_eq!(window.consume(1, 600), Some(1500));
-    }
-
-    #[test]
-    fn a_body_that_ends_within_what_its_producer_began_with_is_granted_nothing() {
-        let mut window = Window::new(1024 * KIB, 80 * KIB);
-        // All of a body of 64 KiB that fits into a payload of 64 KiB.
-        let arrived = 64 * KIB - 2;
-        assert_eq!(window.open(arrived), None);
-        assert_eq!(window.consume(32 * KIB, arrived), None);
-        assert_eq!(window.consume(32 * KIB - 2, arrived), None, "what comes next may be the end");
-    }
-
-    #[test]
-    fn a_producer_is_granted_a_window_before_it_has_used_up_what_it_began_with() {
-        let mut window = Window::new(1024 * KIB, 80 * KIB);
-        assert_eq!(window.open(60 * KIB), None);
-        assert_eq!(window.consume(KIB, 64 * KIB - 1), None);
-        assert_eq!(window.consume(KIB, 64 * KIB), Some(1026 * KIB));
-        assert_eq!(window.consume(KIB, 80 * KIB), None, "from then on, half a window at a time");
-    }
-
-    #[test]
     fn an_older_grant_takes_no_credit_away() {
         let mut outbound = Outbound::new(16);
         outbound.granted(100);
         outbound.spend(60);
         outbound.granted(50);
         assert_eq!(outbound.credit(), 40);
-    }
-
-    #[test]
-    fn a_body_that_was_consumed_whole_is_granted_more_of() {
-        let mut window = Window::new(1000, 16);
-        assert_eq!(window.consume(16, 16), Some(1016));
     }
 }
