@@ -1,7 +1,7 @@
 //! What needs no grant: requests within the initial window that the server tells, and responses that are granted ahead.
 
 use tieline::Body;
-use tieline_protocol::limits::{INITIAL_DEFAULT, ServerLimits};
+use tieline_protocol::limits::{INITIAL_DEFAULT, ServerLimits, WINDOW_FIRST};
 use tieline_protocol::{Flags, Kind, StartPayload};
 
 use crate::wire::{Wire, body_of, connected, connected_with, finally, foreign, frame, id_of, start};
@@ -71,7 +71,7 @@ async fn request_is_granted_a_window_before_its_initial_one_is_used_up() {
     wire.expect_nothing().await;
     wire.exchange(Kind::ChunkRequest, id, 60 * KIB, vec![7; 13 * KIB as usize]).await;
     request.body().chunk().await.unwrap().unwrap();
-    assert_eq!(wire.expect(Kind::AckRequest).await.header.value, (60 + 13 + 1024) * KIB);
+    assert_eq!(wire.expect(Kind::AckRequest).await.header.value, (60 + 13) * KIB + WINDOW_FIRST);
 }
 
 /// A request on "x" whose response has so many bytes; what was granted with its start, and behind that.
