@@ -113,8 +113,8 @@ mod tests {
     struct Path {
         /// From one end to the other.
         delay: Duration,
-        /// Nanoseconds that a piece takes on the path, at the program, and at the producer.
-        path: u64,
+        /// Nanoseconds that a piece takes on the line, at the program, and at the producer.
+        line: u64,
         program: u64,
         producer: u64,
         /// The producer rests so long behind each so many pieces.
@@ -129,8 +129,8 @@ mod tests {
     }
 
     impl Path {
-        const fn new(delay: Duration, path: u64) -> Self {
-            Self { delay, path, program: 0, producer: 0, rests: (1, Duration::ZERO) }
+        const fn new(delay: Duration, line: u64) -> Self {
+            Self { delay, line, program: 0, producer: 0, rests: (1, Duration::ZERO) }
         }
 
         /// Carries so many bytes; the window in the end, and how long it took.
@@ -176,7 +176,7 @@ mod tests {
                     sent += PIECE;
                     let rest = if (sent / PIECE).is_multiple_of(self.rests.0) { self.rests.1 } else { Duration::ZERO };
                     produced_at = next + ns(self.producer) + rest;
-                    sent_at = sent_at.max(next) + ns(self.path);
+                    sent_at = sent_at.max(next) + ns(self.line);
                     on_the_way.push_back(sent_at + self.delay);
                 }
             }
