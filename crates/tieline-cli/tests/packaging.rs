@@ -133,3 +133,39 @@ fn systemd_accepts_the_units_and_finds_little_exposed() {
     security.args(["security", "--offline=true", "--threshold=20", "--no-pager"]);
     run(security.arg(folder.path().join("tieline.service")));
 }
+
+#[test]
+fn both_ways_to_the_container_make_the_same_image() {
+    let file = |name: &str| fs::read_to_string(format!("{PACKAGING}/container/{name}")).unwrap();
+    let (given, built) = (file("Containerfile"), file("Containerfile.source"));
+    // Where the binary is taken from is all that differs.
+    let image = |text: &str| {
+        let (_, image) = text.split_once("FROM scratch\n").expect("an image of its own");
+        let (copied, rest): (Vec<_>, Vec<_>) = image.lines().partition(|line| line.starts_with("COPY "));
+        assert!(copied.len() == 1 && copied[0].ends_with(" /tieline"), "{copied:?}");
+        rest.join("\n")
+    };
+    assert_eq!(image(&given), image(&built));
+    // What it runs is something that the command takes.
+    let words = given.lines().find_map(|line| line.strip_prefix("CMD ")).expect("a command");
+    let words: Vec<String> = serde_json::from_str(words).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("tieline.toml");
+    fs::write(&settings, "").unwrap();
+    let settings = settings.to_str().unwrap();
+    let words = words.iter().map(|word| if word.starts_with("/etc/") { settings } else { word });
+    run(support::tieline(words).arg("--check"));
+}
+
+#[test]
+fn the_scripts_that_test_it_elsewhere_are_whole() {
+    for script in ["deb/build", "container/build", "container/test"] {
+        run(Command::new("bash").arg("-n").arg(format!("{PACKAGING}/{script}")));
+    }
+    let scripts = fs::read_dir(format!("{PACKAGING}/tests")).unwrap();
+    let scripts = scripts.chain(fs::read_dir(format!("{PACKAGING}/tests/guest")).unwrap());
+    for script in scripts.map(|entry| entry.unwrap().path()).filter(|path| path.is_file() && path.extension().is_none())
+    {
+        run(Command::new("bash").arg("-n").arg(script));
+    }
+}
