@@ -100,9 +100,25 @@ deb:
     cargo build --release -p tieline-cli
     packaging/deb/build "${CARGO_TARGET_DIR:-target}/release/tieline" target/packages
 
+# The Debian package in a small Debian: installed, used, upgraded, removed, purged. Needs root and debootstrap.
+deb-test: deb
+    packaging/tests/in-chroot "$(ls -t target/packages/tieline_*.deb | head -n 1)" "${CARGO_TARGET_DIR:-target}/debian"
+
+# The Debian package under a real systemd, in an emulated machine without a network; minutes. Needs root, debootstrap and qemu.
+vm-test: deb
+    packaging/tests/in-vm "$(ls -t target/packages/tieline_*.deb | head -n 1)" "${CARGO_TARGET_DIR:-target}/debian"
+
 # One static binary for Linux; needs the Rust target x86_64-unknown-linux-musl, and musl-gcc (Debian: musl-tools).
 static:
     cargo build --release -p tieline-cli --target x86_64-unknown-linux-musl
+
+# An image that holds the static binary and nothing else, named tieline; needs buildah, podman or docker.
+container: static
+    packaging/container/build "${CARGO_TARGET_DIR:-target}/x86_64-unknown-linux-musl/release/tieline"
+
+# That image built and run with TLS and tokens, in a network of its own. Needs root and buildah.
+container-test: static
+    packaging/container/test "${CARGO_TARGET_DIR:-target}/x86_64-unknown-linux-musl/release/tieline"
 
 # Rewrites what is printed from the code: the tables in docs/protocol.md, docs/limits.md and docs/http.md, the golden vectors.
 bless:
