@@ -29,18 +29,13 @@ def read(stream):
 def smaller(width, height, pixels, size):
     """The picture within size by size pixels, each the mean of those that it stands for."""
     step = max(1, -(-max(width, height) // size))
-    small = bytearray()
     columns, rows = max(1, width // step), max(1, height // step)
-    for row in range(rows):
-        for column in range(columns):
-            sums, count = [0, 0, 0], 0
-            for y in range(row * step, min((row + 1) * step, height)):
-                for x in range(column * step, min((column + 1) * step, width)):
-                    at = (y * width + x) * 3
-                    for shade in range(3):
-                        sums[shade] += pixels[at + shade]
-                    count += 1
-            small += bytes(total // count for total in sums)
+    small = bytearray()
+    for top in range(0, rows * step, step):
+        for left in range(0, columns * step, step):
+            ys, xs = range(top, min(top + step, height)), range(left, min(left + step, width))
+            places = [(y * width + x) * 3 for y in ys for x in xs]
+            small += bytes(sum(pixels[at + shade] for at in places) // len(places) for shade in range(3))
     return columns, rows, bytes(small)
 
 
