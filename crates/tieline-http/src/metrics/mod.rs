@@ -46,10 +46,12 @@ pub(crate) async fn metrics(State(observe): State<Observe>, ask: Asked<Ask>) -> 
 async fn scrape(observe: &Observe, channels: usize) -> Result<String, fmt::Error> {
     let sample = observe.sample().await;
     let page = sample.page(Sort::Attention, "", None, channels.min(PAGE_MAX));
+    let (total, channels) = page.map_or((0, Vec::new()), |page| (page.total, page.channels));
     let figures = Figures {
         totals: observe.totals(),
         overview: observe.overview_of(&sample),
-        channels: page.map_or(Vec::new(), |page| page.channels),
+        left_out: total - channels.len(),
+        channels,
     };
     let mut registry = Registry::default();
     registry.register_collector(Box::new(figures));

@@ -13,6 +13,8 @@ pub(super) struct Figures {
     pub(super) overview: Overview,
     /// Those that were asked for by themselves.
     pub(super) channels: Vec<ChannelView>,
+    /// How many there are beside those.
+    pub(super) left_out: usize,
 }
 
 /// What kind of metric it is, in the words of the format.
@@ -69,7 +71,7 @@ impl Metric {
         meaning: &'static str,
         read: fn(&Figures) -> Vec<Point>,
     ) -> Self {
-        Self { name, kind, unit, label: Some("channel"), meaning, by_channel: true, read }
+        Self { by_channel: true, ..Self::new(name, kind, unit, Some("channel"), meaning, read) }
     }
 }
 
@@ -218,6 +220,17 @@ pub(crate) static METRICS: &[Metric] = &[
         "Those of them whose response was not complete.",
         |f| each(f, |channel| Value::Whole(channel.failed)),
     ),
+    Metric {
+        by_channel: true,
+        ..Metric::new(
+            "tieline_channels_left_out",
+            Kind::Gauge,
+            None,
+            None,
+            "Channels beside those that are shown: fewer were asked for than there are, or more than may be.",
+            |f| one(f.left_out as u64),
+        )
+    },
 ];
 
 fn one(value: u64) -> Vec<Point> {

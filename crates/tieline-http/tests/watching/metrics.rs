@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use tieline::{Client, Request};
 use tieline_server::Config;
+use tokio::task::JoinSet;
 
 use crate::stage::Stage;
 
@@ -73,25 +75,72 @@ async fn buckets_only_rise_and_the_last_is_the_count() {
     stage.end().await;
 }
 
-#[tokio::test]
-async fn ten_thousand_channels_make_the_answer_no_longer_and_those_asked_for_are_as_many() {
+/// A server with a client that receives on so many channels, each of which has answered a request.
+async fn busy(channels: usize) -> (Stage, Client) {
     let mut config = Config::default();
     config.limits.receives = 10_000;
     let stage = Stage::with(config).await;
     let client = stage.client().await;
-    let empty = stage.get("/metrics").await.body;
-    let mut receives = Vec::new();
-    for n in 0..10_000 {
-        receives.push(client.receive(format!("channel-{n}")).await.unwrap());
+    for n in 0..channels {
+        let receiver = client.receive(channel(n)).await.unwrap();
+        tokio::spawn(receiver.serve(1, async |request: Request| request.reply("done").await));
     }
+    let mut open = JoinSet::new();
+    for n in 0..channels {
+        if open.len() >= 100 {
+            open.join_next().await.unwrap().unwrap();
+        }
+        let request = client.send(channel(n)).body("do it");
+        open.spawn(async move { assert_eq!(request.await.unwrap().bytes(10).await.unwrap(), "done") });
+    }
+    while let Some(done) = open.join_next().await {
+        done.unwrap();
+    }
+    (stage, client)
+}
+
+/// A name as long as names may be, with a character that takes more room in a label.
+fn channel(n: usize) -> String {
+    format!("channel-{n:05}-\"{}", "x".repeat(240))
+}
+
+#[tokio::test]
+async fn ten_thousand_channels_make_the_answer_no_longer_than_one_does() {
+    let (one, _client) = busy(1).await;
+    let few = one.get("/metrics").await.body;
+    one.end().await;
+    let (stage, _client) = busy(10_000).await;
     stage.until("/api/channels?limit=1", |page| page["total"] == 10_000).await;
-    let full = stage.get("/metrics").await.body;
-    assert_eq!(full.lines().count(), empty.lines().count());
-    let answer = stage.get("/metrics?channels=7").await.body;
-    let names = answer.lines().filter(|line| line.starts_with("tieline_channel_waiting{channel=\"channel-"));
-    assert_eq!(names.count(), 7, "{answer}");
+    let many = stage.get("/metrics").await.body;
+    let series = |text: &str| figures(text).into_keys().collect::<Vec<_>>();
+    assert_eq!(series(&many), series(&few));
+    let figures = figures(&many);
+    assert_eq!(figures.get("tieline_channels").copied(), Some(10_000.0));
+    assert_eq!(figures.get("tieline_requests_total{outcome=\"complete\"}").copied(), Some(10_000.0));
+    // A number has at most so many digits more.
+    assert!(many.len() <= few.len() + 20 * figures.len(), "{} and {} bytes", many.len(), few.len());
+    assert!(many.len() <= 32 << 10, "{} bytes", many.len());
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn channels_are_shown_only_to_those_who_ask_and_what_is_left_out_is_told() {
+    let (stage, _client) = busy(2_000).await;
+    stage.until("/api/channels?limit=1", |page| page["total"] == 2_000).await;
     assert_eq!(stage.get("/metrics?channels=x").await.status, 400);
-    let most = stage.get("/metrics?channels=1000000").await.body;
-    assert_eq!(most.lines().filter(|line| line.starts_with("tieline_channel_waiting{")).count(), 1000);
+    let plain = stage.get("/metrics").await.body;
+    assert!(!plain.contains("tieline_channel_") && !plain.contains("tieline_channels_left_out"), "{plain}");
+    for (asked, shown) in [(7, 7), (1_000_000, 1_000_i32)] {
+        let text = stage.get(&format!("/metrics?channels={asked}")).await.body;
+        let each =
+            |name: &str| text.lines().filter(|line| line.starts_with(&format!("{name}{{channel=\"chan"))).count();
+        for name in ["waiting", "oldest_wait_seconds", "free", "busy", "ended_total", "failed_total"] {
+            assert_eq!(each(&format!("tieline_channel_{name}")), usize::try_from(shown).unwrap(), "{name}");
+        }
+        let left_out = figures(&text).get("tieline_channels_left_out").copied();
+        assert_eq!(left_out, Some(f64::from(2_000 - shown)), "{asked}");
+        // What docs/metrics.md says of it: the longest names there may be, each character escaped.
+        assert!(text.len() <= 4 << 20, "{} bytes", text.len());
+    }
     stage.end().await;
 }
