@@ -127,6 +127,8 @@ where
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        // For WebSockets beside requests (RFC 8441).
+        .enable_connect_protocol()
         .initial_stream_window_size(STREAM_WINDOW)
         // Enough for all streams, so that none waits for another's consumer.
         .initial_connection_window_size(STREAMS * STREAM_WINDOW)

@@ -36,7 +36,7 @@ own! {
     TLS_WANTED "tls-wanted" 400 "This port speaks TLS: use https://.";
     FOREIGN_ORIGIN "foreign-origin" 403 "The request comes from a web page that may not use this server.";
     NOT_FOUND "not-found" 404 "There is nothing at this path.";
-    UPGRADE "upgrade-wanted" 426 "This path speaks WebSocket, over HTTP/1.1.";
+    UPGRADE "upgrade-wanted" 426 "This path speaks WebSocket.";
     METHOD "method-not-allowed" 405 "What is at this path is asked for in another way.";
     SLOW "request-timeout" 408 "The head of the request was not complete in time.";
     LONG_PATH "path-too-long" 414 "The path is too long.";

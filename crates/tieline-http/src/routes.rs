@@ -39,7 +39,7 @@ pub(crate) struct App {
 pub(crate) fn router(app: App, guard: Guard, more: Router) -> Router {
     Router::new()
         .route("/c/{*channel}", put(exchange::exchange).post(exchange::exchange))
-        .route("/ws", get(websocket::websocket))
+        .route("/ws", get(websocket::websocket).connect(websocket::websocket))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(app)

@@ -14,14 +14,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use futures_sink::Sink;
+use tieline_server::websocket_message;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connection::Caller;
 use crate::refusal::Refusal;
 use crate::routes::App;
-
-/// The longest message that is taken, in bytes.
-pub(crate) const MESSAGE_MAX: usize = 1024 * 1024;
 
 /// The longest message that is sent, in bytes.
 const MESSAGE: usize = 64 * 1024;
@@ -32,7 +30,7 @@ const READ: usize = 16 * 1024;
 /// The name of what is spoken, for clients that ask for it.
 const PROTOCOL: &str = "tieline.v1";
 
-/// Turns a connection into a WebSocket, and serves it.
+/// Turns a connection of HTTP/1.1, or a stream of HTTP/2 (RFC 8441), into a WebSocket, and serves it.
 pub(crate) async fn websocket(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
@@ -43,14 +41,17 @@ pub(crate) async fn websocket(
         Ok(upgrade) => upgrade,
         Err(rejection) => return Refusal::no_websocket(&rejection).into_response(),
     };
+    let config = app.control.config();
+    let Some(place) = app.requests.enter(config.http_requests) else { return Refusal::crowded().into_response() };
+    let most = usize::try_from(websocket_message(&config)).unwrap_or(usize::MAX);
     let upgrade = upgrade.protocols([PROTOCOL]).read_buffer_size(READ).write_buffer_size(0);
-    let upgrade = upgrade.max_message_size(MESSAGE_MAX).max_frame_size(MESSAGE_MAX);
+    let upgrade = upgrade.max_message_size(most).max_frame_size(most);
     upgrade.on_upgrade(async move |socket| {
         let mut messages = Messages { socket, front: Bytes::new(), close: Some(close_code::NORMAL), is_closed: false };
         app.entrance.serve(&mut messages, caller.source).await;
-        // Whatever comes of it, the connection is over; its place is free from here on.
+        // Whatever comes of it, the connection is over; its places are free from here on.
         let _ = std::future::poll_fn(|cx| messages.poll_close(cx)).await;
-        drop(caller);
+        drop((caller, place));
     })
 }
 

@@ -74,7 +74,7 @@ pub use tls::{TLS_MOST, Tls, TlsConfig, TlsError, TlsPart};
 pub use tieline_broker::{ADMISSION, Counts, PLACES_MIN, Rate, SHARE_MIN, admission};
 pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;
-pub use worst::{HTTP_BUFFER, HTTP_WINDOW, Transport, Worst, worst_case};
+pub use worst::{HTTP_BUFFER, HTTP_WINDOW, Transport, Worst, websocket_message, worst_case};
 
 /// Serves on the listeners until `stop` says otherwise; returns when every connection is closed.
 ///

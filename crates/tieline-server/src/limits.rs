@@ -138,7 +138,7 @@ pub static LIMITS: &[Limit] = &[
         unit: Unit::Count,
         least: 1,
         most: 1 << 32,
-        meaning: "Requests by HTTP at once",
+        meaning: "Requests by HTTP at once, WebSockets among them",
         reason: "What is held of their bodies before the gateway, and behind it, isn't in memory: some hundred KiB for each, \
                  if its client or its receiver is slow.",
         consequence: "One too many is 503 overloaded, unstarted. Those under way aren't touched.",

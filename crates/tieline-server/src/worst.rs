@@ -33,6 +33,14 @@ pub const HTTP_BUFFER: u64 = 64 * 1024;
 /// What it may hold of a response on the side of the bus, in bytes.
 pub const HTTP_WINDOW: u64 = 256 * 1024;
 
+/// The longest message of a WebSocket that has to be taken whatever the limits are, in bytes.
+const MESSAGE: u64 = 256 * 1024;
+
+/// The longest message that a gateway takes of a WebSocket, in bytes: a full frame fits into one.
+pub fn websocket_message(config: &Config) -> u64 {
+    MESSAGE.max(u64::from(config.limits.payload) + HEADER_LEN as u64)
+}
+
 /// What connections run over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transport {

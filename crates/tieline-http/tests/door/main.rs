@@ -11,3 +11,4 @@ mod stage;
 mod tls;
 mod tokens;
 mod websocket;
+mod websocket_http2;

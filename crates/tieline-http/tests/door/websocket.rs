@@ -7,6 +7,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tieline::{Body, Client};
+use tieline_http::HttpConfig;
+use tieline_server::Config;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -23,13 +25,13 @@ async fn open(address: std::net::SocketAddr) -> Socket {
 }
 
 /// A WebSocket as the bytes of a connection, each message at most so long.
-struct Cut {
-    socket: Socket,
-    most: usize,
-    front: Bytes,
+pub(crate) struct Cut<S> {
+    pub(crate) socket: WebSocketStream<S>,
+    pub(crate) most: usize,
+    pub(crate) front: Bytes,
 }
 
-impl AsyncRead for Cut {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Cut<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.front.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
@@ -45,7 +47,7 @@ impl AsyncRead for Cut {
     }
 }
 
-impl AsyncWrite for Cut {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Cut<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(io::Error::other)?;
         let piece = Bytes::copy_from_slice(&buf[..buf.len().min(self.most)]);
@@ -127,7 +129,7 @@ async fn closed_after(stage: &Stage, message: Message) -> Option<CloseCode> {
 async fn text_is_refused_and_so_are_messages_that_are_too_long() {
     let stage = Stage::open().await;
     assert_eq!(closed_after(&stage, Message::text("hello")).await, Some(CloseCode::Unsupported));
-    assert_eq!(closed_after(&stage, Message::binary(vec![1; (1 << 20) + 1])).await, Some(CloseCode::Size));
+    assert_eq!(closed_after(&stage, Message::binary(vec![1; (256 << 10) + 1])).await, Some(CloseCode::Size));
     // What is no frame of the bus is told by the bus, as on any connection.
     let mut socket = open(stage.address).await;
     socket.send(Message::binary(vec![0xff; 64])).await.unwrap();
@@ -135,6 +137,20 @@ async fn text_is_refused_and_so_are_messages_that_are_too_long() {
     assert!(!error.is_empty());
     assert!(matches!(within("the close", socket.next()).await, Some(Ok(Message::Close(_)))));
     stage.wait_until("nobody is left", |status| status.connections == 0).await;
+    stage.ended().await;
+}
+
+#[tokio::test]
+async fn a_message_takes_the_longest_frame_that_the_server_allows() {
+    let mut config = Config::default();
+    config.limits.payload = 1 << 20;
+    let stage = Stage::with(config, HttpConfig::default(), None).await;
+    let mut socket = open(stage.address).await;
+    // A header that says nothing valid, with as much behind it as a frame may have: the bus has it, and judges it.
+    socket.send(Message::binary(vec![0xff; (1 << 20) + 64])).await.unwrap();
+    let Some(Ok(Message::Binary(error))) = within("the server's word", socket.next()).await else { panic!("no error") };
+    assert!(!error.is_empty());
+    assert_eq!(closed_after(&stage, Message::binary(vec![1; (1 << 20) + 65])).await, Some(CloseCode::Size));
     stage.ended().await;
 }
 
