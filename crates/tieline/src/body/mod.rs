@@ -26,7 +26,7 @@ use source::{BoxSource, ReaderSource, StreamSource};
 ///
 /// A *replayable* body can be sent again, as often as that is safe; see [`Retry`](crate::Retry). Of a body that can be
 /// read only once, the library keeps what it has read until a receiver has begun with the request (at most 16 KiB, and
-/// what the source gave at once). So that one too can be sent again if nothing was started.
+/// what the source gave at once), unless it is never sent again. So that one too can be, if nothing was started.
 ///
 /// ```
 /// use tieline::Body;

@@ -273,10 +273,12 @@ impl SendRequest {
 
     /// What is to be kept of the body while it is sent.
     fn keep(&self) -> Keep {
-        match (self.body.is_there(), self.flags.has(Flags::IDEMPOTENT)) {
-            (true, _) => Keep::Nothing,
-            (false, false) => Keep::UntilAccepted,
-            (false, true) => Keep::First,
+        if self.body.is_there() || self.retry.is_never() {
+            Keep::Nothing
+        } else if self.flags.has(Flags::IDEMPOTENT) {
+            Keep::First
+        } else {
+            Keep::UntilAccepted
         }
     }
 

@@ -64,6 +64,11 @@ impl Retry {
         self
     }
 
+    /// Whether nothing is ever sent again.
+    pub(crate) const fn is_never(self) -> bool {
+        matches!(self.policy, Policy::Never | Policy::UpTo(0))
+    }
+
     const fn with(policy: Policy) -> Self {
         Self { policy, first: Duration::from_millis(100), most: Duration::from_secs(10) }
     }
@@ -79,7 +84,7 @@ pub(crate) struct Tries {
 
 impl Tries {
     pub(crate) fn new(retry: Retry, is_idempotent: bool) -> Self {
-        let policy = if retry.policy == Policy::UpTo(0) { Policy::Never } else { retry.policy };
+        let policy = if retry.is_never() { Policy::Never } else { retry.policy };
         Self { policy, backoff: Backoff::new(retry.first, retry.most), is_idempotent }
     }
 

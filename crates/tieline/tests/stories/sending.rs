@@ -1,8 +1,10 @@
 //! A sender's requests: what is sent for them, and how they end.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tieline::{Body, Code, Error, Outcome, Retry, Token};
 use tieline_protocol::limits::ServerLimits;
 use tieline_protocol::{ChannelId, Flags, Kind, StartLimits, StartPayload};
@@ -142,6 +144,31 @@ async fn response_is_read_while_the_request_is_still_written() {
     assert_eq!(response.trailer().unwrap().text("sum"), Some("42"));
     assert_eq!(response.bytes_received(), 6);
     assert!(response.upload().complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_body_that_is_never_sent_again_nothing_is_kept() {
+    for (retry, is_kept) in [(Retry::none(), false), (Retry::up_to(0), false), (Retry::default(), true)] {
+        let (client, mut wire, _dock) = connected().await;
+        let (mut body, source) = Body::channel();
+        let asking = tokio::spawn(client.send("x").body(source).retry(retry).send());
+        wire.expect(Kind::StartRequest).await;
+        let owner = Arc::new([7; 10]);
+        body.send(Bytes::from_owner(Owned(Arc::clone(&owner)))).await.unwrap();
+        wire.expect(Kind::ChunkRequest).await;
+        settle().await;
+        assert_eq!(Arc::strong_count(&owner) > 1, is_kept, "{retry:?}");
+        asking.abort();
+    }
+}
+
+/// Bytes of which it can be seen whether somebody has them.
+struct Owned(Arc<[u8; 10]>);
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        &*self.0
+    }
 }
 
 #[tokio::test(start_paused = true)]
