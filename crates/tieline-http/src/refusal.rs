@@ -68,7 +68,8 @@ impl Refusal {
     /// An error of the table.
     pub(crate) fn of(code: Code, outcome: Outcome, message: impl Into<String>) -> Self {
         let status = status(code.entry().http);
-        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        let is_passing = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        let retry_after = is_passing.then_some(1);
         Self { status, name: code.name(), outcome, message: message.into(), request_id: None, retry_after }
     }
 
@@ -216,6 +217,12 @@ impl IntoResponse for Refusal {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            // Over HTTP/2 hyper leaves out the first two, which mean nothing there.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         response
     }

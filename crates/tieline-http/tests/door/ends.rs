@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tieline::{Code, Error, Request};
+use tieline::{Code, Error, Metadata, Request};
 use tokio::sync::mpsc;
 
 use crate::raw::Raw;
@@ -140,5 +140,33 @@ async fn a_response_whose_receiver_is_lost_is_broken_off() {
     raw.expect("begun").await;
     bus.close_now();
     assert_eq!(raw.piece().await, None);
+    stage.ended().await;
+}
+
+#[tokio::test]
+async fn metadata_behind_a_body_is_left_out_of_http_1_1_and_trailers_of_requests_mean_nothing() {
+    let stage = Stage::open().await;
+    stage
+        .handle("sum", async |request| {
+            let (mut body, responder) = request.into_parts();
+            let mut writer = responder.start().await?;
+            while let Some(piece) = body.chunk().await? {
+                writer.send(piece).await?;
+            }
+            let mut trailer = Metadata::new();
+            trailer.push("sha256", "abc")?;
+            writer.finish_with(trailer).await
+        })
+        .await;
+    let mut raw = Raw::to(&stage).await;
+    raw.open("/c/sum", "TE: trailers\r\nTrailer: X-Sum\r\n").await;
+    raw.chunk("body").await;
+    raw.say("0\r\nX-Sum: 1\r\nContent-Type: text/html\r\n\r\n").await;
+    let answer = raw.answer().await;
+    assert_eq!((answer.status, answer.text(), answer.is_complete), (200, "body", true));
+    assert!(!answer.head.contains("sha256") && !answer.head.contains("text/html"), "{}", answer.head);
+    // The connection goes on behind it.
+    raw.say("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert_eq!(raw.answer().await.text(), "alive\n");
     stage.ended().await;
 }

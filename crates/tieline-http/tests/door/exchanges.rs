@@ -170,7 +170,9 @@ async fn an_unknown_path_and_a_wrong_method_are_told_apart() {
     let answer = get("/c/echo").await;
     answer.is_error(405, "method-not-allowed", "unstarted");
     assert!(answer.header("allow").unwrap().contains("PUT"));
-    get("/ws").await.is_error(426, "upgrade-wanted", "unstarted");
+    let answer = get("/ws").await;
+    answer.is_error(426, "upgrade-wanted", "unstarted");
+    assert_eq!((answer.header("upgrade"), answer.header("connection")), (Some("websocket"), Some("upgrade")));
     assert_eq!((get("/healthz").await.status, get("/readyz").await.status), (200, 200));
     stage.ended().await;
 }

@@ -86,7 +86,9 @@ async fn the_limits_of_a_token_hold_over_http() {
     let mut waiting = crate::raw::Raw::to(&stage).await;
     waiting.open("/c/open-none", "Authorization: Bearer few\r\n").await;
     stage.wait_until("one request waits", |status| status.counts.waiting == 1).await;
-    with(&stage, "few", "open-none").await.is_error(429, "too-many-in-flight", "unstarted");
+    let answer = with(&stage, "few", "open-none").await;
+    answer.is_error(429, "too-many-in-flight", "unstarted");
+    assert_eq!(answer.header("retry-after"), Some("1"));
     drop(waiting);
     stage.ended().await;
 }
