@@ -12,7 +12,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tieline_protocol::limits::{LINGER, LINGER_BYTES};
-use tieline_server::{HTTP_BUFFER, Source, Stop};
+use tieline_server::{HTTP_BUFFER, HTTP2_WINDOW, Source, Stop};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -32,8 +32,9 @@ pub(crate) const BUFFER: usize = HTTP_BUFFER as usize;
 /// Requests at once on one connection of HTTP/2.
 const STREAMS: u32 = 64;
 
-/// What is taken of one body before it is wanted on HTTP/2, in bytes.
-const STREAM_WINDOW: u32 = HTTP_BUFFER as u32;
+/// What is taken of one body before it is wanted on HTTP/2, in bytes: so much that a client sends on while what it sent
+/// before is on its way through.
+const STREAM_WINDOW: u32 = HTTP2_WINDOW as u32;
 
 /// Whom a connection is with. Whoever keeps a clone keeps the connection's place.
 #[derive(Clone, Debug)]
@@ -57,7 +58,9 @@ where
     // Else nothing came, or too little to tell what it is.
     let Ok(Ok(front)) = front else { return };
     let is_http2 = front[..] == *PREFACE;
-    let wire = Wire::new(io, front, clocks.stall);
+    // What speaks HTTP/2 reads 8 KiB at once, what speaks HTTP/1.1 as much as there is.
+    let read_ahead = if is_http2 { BUFFER } else { 0 };
+    let wire = Wire::new(io, front, clocks.stall, read_ahead);
     let is_slow = if is_http2 {
         serve_http2(wire.clone(), caller, router, stop).await;
         false

@@ -11,14 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tieline::{Client, Code, Error, Outcome, Status, Token};
-use tieline_server::{Entrance, HTTP_WINDOW, Source, TokenDigest};
+use tieline_server::{Entrance, HTTP_LINES, HTTP_WINDOW, Source, TokenDigest};
 use tokio::io::DuplexStream;
 use tokio::time::timeout;
 
 use crate::refusal::Refusal;
-
-/// Connections at once.
-pub(crate) const LINES_MAX: usize = 1024;
 
 type Key = (Option<TokenDigest>, Source);
 
@@ -115,7 +112,7 @@ impl Pool {
     /// Keeps a connection for others, unless there is one by now.
     fn keep(self: &Arc<Self>, key: Key, shared: &Arc<Shared>) -> Result<(), Refusal> {
         let mut lines = self.lines();
-        if lines.len() >= LINES_MAX && !lines.contains_key(&key) {
+        if lines.len() >= HTTP_LINES && !lines.contains_key(&key) {
             let idle = lines.iter().find(|(_, line)| line.uses.load(Ordering::Acquire) == 0).map(|(key, _)| *key);
             let Some(idle) = idle else {
                 let words = "as many clients use the gateway as may: try again later";

@@ -4,12 +4,13 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+use tokio_util::io::poll_read_buf;
 
 /// See the module. Clones are the same socket.
 #[derive(Debug)]
@@ -19,7 +20,9 @@ pub(crate) struct Wire<S>(Arc<Mutex<Inner<S>>>);
 struct Inner<S> {
     io: S,
     /// What was read already.
-    front: Bytes,
+    front: BytesMut,
+    /// How much is read at once, if that is more than is asked for; 0 for as much as is asked for.
+    read_ahead: usize,
     /// How long a peer may take nothing.
     stall_after: Duration,
     /// Runs while it does.
@@ -35,10 +38,11 @@ impl<S> Clone for Wire<S> {
 }
 
 impl<S> Wire<S> {
-    /// A socket of which `front` was read.
-    pub(crate) fn new(io: S, front: Bytes, stall_after: Duration) -> Self {
+    /// A socket of which `front` was read, and of which so much is read at once, if that is more than is asked for.
+    pub(crate) fn new(io: S, front: Bytes, stall_after: Duration, read_ahead: usize) -> Self {
         let is_asked = !front.is_empty();
-        Self(Arc::new(Mutex::new(Inner { io, front, stall_after, stall: None, is_asked })))
+        let front = front.into();
+        Self(Arc::new(Mutex::new(Inner { io, front, read_ahead, stall_after, stall: None, is_asked })))
     }
 
     /// The socket, if nobody else has it, and whether something came since something was written last.
@@ -70,16 +74,38 @@ impl<S> Inner<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.lock();
-        if !inner.front.is_empty() {
-            let count = inner.front.len().min(buf.remaining());
-            buf.put_slice(&inner.front[..count]);
-            inner.front.advance(count);
-            return Poll::Ready(Ok(()));
+        if inner.front.is_empty() {
+            if buf.remaining() >= inner.read_ahead {
+                let before = buf.filled().len();
+                let read = Pin::new(&mut inner.io).poll_read(cx, buf);
+                inner.is_asked |= buf.filled().len() > before;
+                return read;
+            }
+            ready!(inner.poll_ahead(cx))?;
         }
-        let before = buf.filled().len();
-        let read = Pin::new(&mut inner.io).poll_read(cx, buf);
-        inner.is_asked |= buf.filled().len() > before;
-        read
+        let count = inner.front.len().min(buf.remaining());
+        buf.put_slice(&inner.front[..count]);
+        inner.front.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> Inner<S> {
+    /// Reads as much as is to be read at once. Who has nothing to read keeps no room for it.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.front.clear();
+        self.front.reserve(self.read_ahead);
+        match poll_read_buf(Pin::new(&mut self.io), cx, &mut self.front) {
+            Poll::Ready(Ok(read)) => {
+                self.is_asked |= read > 0;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.front = BytesMut::new();
+                Poll::Pending
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::stop::Stop;
 use crate::tls::{Tls, shake};
 
 /// What may lie between both ends of a connection in memory, each way, in bytes: a full frame and a little.
-const ROOM: usize = 80 * 1024;
+pub(crate) const ENTRANCE_ROOM: usize = 80 * 1024;
 
 /// See the module. Cloning is cheap.
 ///
@@ -61,7 +61,7 @@ impl Entrance {
     /// Like a listener, this promises nothing: a server that has as many connections as it may, or that ends, says so on
     /// the stream. To be called within a runtime.
     pub fn connect(&self, source: Source) -> DuplexStream {
-        let (ours, theirs) = duplex(ROOM);
+        let (ours, theirs) = duplex(ENTRANCE_ROOM);
         self.tracker.spawn(self.clone().serve(theirs, source));
         ours
     }

@@ -74,7 +74,10 @@ pub use tls::{TLS_MOST, Tls, TlsConfig, TlsError, TlsPart};
 pub use tieline_broker::{ADMISSION, Counts, PLACES_MIN, Rate, SHARE_MIN, admission};
 pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;
-pub use worst::{HTTP_BUFFER, HTTP_WINDOW, Transport, Worst, websocket_message, worst_case};
+pub use worst::{
+    HTTP_BUFFER, HTTP_LINES, HTTP_WINDOW, HTTP2_WINDOW, Transport, Worst, http_request_most, websocket_message,
+    websocket_most, worst_case,
+};
 
 /// Serves on the listeners until `stop` says otherwise; returns when every connection is closed.
 ///

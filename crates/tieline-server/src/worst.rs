@@ -7,6 +7,7 @@ use tieline_protocol::limits::{REFUSALS_MAX, TURN_BULK};
 use crate::access::SOURCES_MAX;
 use crate::config::Config;
 use crate::connection::READ;
+use crate::entrance::ENTRANCE_ROOM;
 use crate::{LINGERING_MAX, TLS_MOST, admission};
 
 /// Part of the memory that a server may take.
@@ -30,6 +31,9 @@ const SOURCE: u64 = 128;
 /// request.
 pub const HTTP_BUFFER: u64 = 64 * 1024;
 
+/// What it takes of a request by HTTP/2 before it is wanted, in bytes.
+pub const HTTP2_WINDOW: u64 = 256 * 1024;
+
 /// What it may hold of a response on the side of the bus, in bytes.
 pub const HTTP_WINDOW: u64 = 256 * 1024;
 
@@ -40,6 +44,30 @@ const MESSAGE: u64 = 256 * 1024;
 pub fn websocket_message(config: &Config) -> u64 {
     MESSAGE.max(u64::from(config.limits.payload) + HEADER_LEN as u64)
 }
+
+/// What a gateway may hold for a request by HTTP on its side of the bus, in bytes, if nobody takes either body.
+///
+/// Of the request: what came and wasn't asked for, which is more over HTTP/2, and two pieces on their way. Of the response:
+/// its window, what is to be written, and a piece more.
+pub fn http_request_most(config: &Config) -> u64 {
+    HTTP2_WINDOW + 2 * HTTP_BUFFER + HTTP_WINDOW + HTTP_BUFFER + u64::from(config.limits.payload)
+}
+
+/// What it may hold for a WebSocket, in bytes: a message whose fragments are joined as they come, and a message that goes.
+pub fn websocket_most(config: &Config) -> u64 {
+    3 * websocket_message(config)
+}
+
+/// What it may hold for a connection over HTTP beside its requests, in bytes: its books, the head of a request or frames of
+/// HTTP/2 that come, twice, and what goes.
+const HTTP_CONNECTION: u64 = CONNECTION + 3 * HTTP_BUFFER;
+
+/// The connections to the bus that a gateway may have at once: one for each token and address.
+pub const HTTP_LINES: usize = 1024;
+
+/// What each of these holds on the gateway's side, in bytes: what lies in between, both ways, what is read at once, and what
+/// is being written.
+const HTTP_LINE: u64 = 2 * ENTRANCE_ROOM as u64 + 2 * TURN_BULK as u64;
 
 /// What connections run over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,17 +110,7 @@ pub fn worst_case(config: &Config, transport: Transport) -> Vec<Worst> {
             words: format!("receives: {receives} in all, each on a channel of its own"),
         },
     ];
-    let http = 2 * HTTP_BUFFER + HTTP_WINDOW;
-    rows.push(Worst {
-        bytes: (config.http_requests as u64)
-            .saturating_mul(http)
-            .saturating_add((config.http_connections as u64).saturating_mul(CONNECTION + HTTP_BUFFER)),
-        words: format!(
-            "HTTP: {} KiB a request, if its client or its receiver is slow, and {} KiB a connection, for heads",
-            http / 1024,
-            (CONNECTION + HTTP_BUFFER) / 1024
-        ),
-    });
+    rows.extend(of_http(config));
     if transport == Transport::Tls {
         rows.push(Worst {
             bytes: sockets.saturating_add(config.http_connections as u64).saturating_mul(TLS_MOST),
@@ -107,4 +125,30 @@ pub fn worst_case(config: &Config, transport: Transport) -> Vec<Worst> {
         });
     }
     rows
+}
+
+fn of_http(config: &Config) -> [Worst; 2] {
+    let (requests, connections) = (config.http_requests as u64, config.http_connections as u64);
+    let (request, websocket) = (http_request_most(config), websocket_most(config));
+    let lines = HTTP_LINES.min(config.connections) as u64;
+    [
+        Worst {
+            bytes: requests.saturating_mul(request.max(websocket)),
+            words: format!(
+                "HTTP: {} KiB a request, if neither its client nor its receiver takes anything, or {} KiB a WebSocket within \
+                 a message",
+                request / 1024,
+                websocket / 1024
+            ),
+        },
+        Worst {
+            bytes: connections.saturating_mul(HTTP_CONNECTION).saturating_add(lines.saturating_mul(HTTP_LINE)),
+            words: format!(
+                "HTTP: {} KiB a connection, for heads and frames, and {} KiB a token and address, for its {lines} connections \
+                 to the bus",
+                HTTP_CONNECTION / 1024,
+                HTTP_LINE / 1024
+            ),
+        },
+    ]
 }
