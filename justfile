@@ -15,6 +15,10 @@ demo *ARGS:
 soak:
     cargo test --workspace --exclude tieline-bench --release -- --ignored
 
+# 5 GiB by curl, up and back, over HTTP/1.1 and HTTP/2, with the server's memory flat; tells how long it took.
+http-large:
+    cargo test --release -p tieline-cli --test http -- --ignored --nocapture
+
 # Real processes killed with -9, stopped and drained under load, every outcome verified; seconds of killing.
 kill-soak SECONDS="60":
     TIELINE_SOAK_SECONDS={{SECONDS}} cargo test -p tieline-cli --test kill_soak

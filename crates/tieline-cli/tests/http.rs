@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use support::{Running, Server, peak_memory, run, tieline, wait_for_end_of};
@@ -125,12 +126,17 @@ fn stream(bytes: u64) {
     let path = file.path().to_str().unwrap();
     let expected = Command::new("sha256sum").stdin(file.reopen().unwrap()).output().unwrap().stdout;
     for protocol in ["--http1.1", "--http2-prior-knowledge"] {
+        let began = Instant::now();
         run(&mut server.curl("sum", &[protocol, "-T", path]), "").code(0).wrote(&expected);
+        let up = began.elapsed();
         // And all of it back at the same time.
         let mut back = server.curl("echo", &[protocol, "-T", path]).spawn().unwrap();
         let sum = Command::new("sha256sum").stdin(back.stdout.take().unwrap()).output().unwrap().stdout;
         assert_eq!(String::from_utf8(sum), String::from_utf8(expected.clone()));
         assert!(back.wait().unwrap().success());
+        let both = began.elapsed() - up;
+        let memory = peak_memory(server.running.id()) >> 20;
+        eprintln!("{protocol}: {} MiB up in {up:.1?}, up and back in {both:.1?}; server {memory} MiB", bytes >> 20);
     }
     let peak = peak_memory(server.running.id());
     assert!(peak < 64 << 20, "the server used {} MiB", peak >> 20);

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -41,26 +41,23 @@ impl ServerProcess {
     /// # Errors
     /// If there is no binary beside this one, or it doesn't come up.
     pub fn start(flags: &[&str]) -> anyhow::Result<Self> {
-        let binary = binary()?;
-        let mut child = Command::new(&binary)
-            .args(["serve", "--no-http", "--listen", "127.0.0.1:0"])
-            .args(flags)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{} can't be started", binary.display()))?;
-        let stderr = child.stderr.take().ok_or_else(|| anyhow!("the server has no stderr"))?;
-        let mut lines = BufReader::new(stderr).lines();
-        let address = loop {
-            let Some(line) = lines.next() else { bail!("the server ended before it listened") };
-            let line = line?;
-            if let Some((_, address)) = line.split_once("tcp://").or_else(|| line.split_once("tls://")) {
-                break address.trim().parse()?;
-            }
-        };
+        let (child, mut lines) = spawn(&["--no-http"], flags)?;
+        let address = address_behind(&mut lines, &["tcp://", "tls://"])?;
         // What it says later goes nowhere, but must be read.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { child, address })
+    }
+
+    /// The same, and it speaks HTTP, too: at the second address.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_http(flags: &[&str]) -> anyhow::Result<(Self, SocketAddr)> {
+        let (child, mut lines) = spawn(&["--http", "127.0.0.1:0"], flags)?;
+        let address = address_behind(&mut lines, &["tcp://", "tls://"])?;
+        let http = address_behind(&mut lines, &["http://"])?;
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok((Self { child, address }, http))
     }
 
     /// What the kernel says of it now.
@@ -104,6 +101,34 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+type Lines = std::io::Lines<BufReader<ChildStderr>>;
+
+fn spawn(http: &[&str], flags: &[&str]) -> anyhow::Result<(Child, Lines)> {
+    let binary = binary()?;
+    let mut child = Command::new(&binary)
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .args(http)
+        .args(flags)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("{} can't be started", binary.display()))?;
+    let stderr = child.stderr.take().ok_or_else(|| anyhow!("the server has no stderr"))?;
+    Ok((child, BufReader::new(stderr).lines()))
+}
+
+/// The address behind the first of these that the server says.
+fn address_behind(lines: &mut Lines, marks: &[&str]) -> anyhow::Result<SocketAddr> {
+    for line in lines {
+        let line = line?;
+        if let Some((_, rest)) = marks.iter().find_map(|mark| line.split_once(mark)) {
+            let address = rest.trim();
+            return Ok(address.split_once('/').map_or(address, |(address, _)| address).parse()?);
+        }
+    }
+    bail!("the server ended before it listened")
 }
 
 /// The number behind a name at the beginning of a line; 0 if it isn't there.

@@ -3,7 +3,9 @@
 mod crowd;
 mod flood;
 mod hello;
+mod http;
 mod idle;
+mod metrics;
 mod silent;
 mod stalled;
 mod waiting;
@@ -30,7 +32,7 @@ impl Effort {
 }
 
 /// The names of the gates, in order, with what each measures.
-pub const NAMES: [(&str, &str); 8] = [
+pub const NAMES: [(&str, &str); 10] = [
     ("idle", "user-space memory an idle connection"),
     ("stalled", "10,000 requests stalled by their consumers"),
     ("silent", "how soon a lost peer is noticed"),
@@ -38,6 +40,8 @@ pub const NAMES: [(&str, &str); 8] = [
     ("waiting", "15,000 receivers that wait"),
     ("flood", "100,000 starts and cancels a second"),
     ("crowd", "1,000 attackers among 100 honest clients"),
+    ("http", "what a request by HTTP may hold"),
+    ("metrics", "a scrape of 10,000 channels"),
     ("kill", "says where the kill soak is"),
 ];
 
@@ -54,6 +58,8 @@ pub async fn run(name: &str, effort: Effort) -> anyhow::Result<Vec<Row>> {
         "waiting" => waiting::run(effort).await,
         "flood" => flood::run(effort).await,
         "crowd" => crowd::run(effort).await,
+        "http" => http::run(effort).await,
+        "metrics" => metrics::run(effort).await,
         "kill" => Ok(vec![
             Row::new(
                 "processes killed under load",

@@ -1,4 +1,4 @@
-//! The bus over WebSockets that are streams of a connection of HTTP/2 (RFC 8441), as browsers open them over TLS.
+//! The bus over a WebSocket that is a stream of a connection of HTTP/2 (RFC 8441), as browsers open it over TLS.
 
 use std::io;
 use std::pin::Pin;
@@ -103,7 +103,7 @@ impl AsyncWrite for Tunnel {
     }
 }
 
-/// A client of the bus on WebSockets of this connection.
+/// A client of the bus, each connection of which is a WebSocket on this one.
 fn bus(client: &Http2) -> Client {
     let client = client.clone();
     let dial = move || {
