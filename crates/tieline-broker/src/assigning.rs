@@ -62,6 +62,7 @@ impl<P: Port> Core<P> {
         let limits = StartLimits { wait_ms: 0, deadline_ms: millis_up(x.deadline.since(now)) };
         let flags = Flags::IDEMPOTENT.when(x.idempotent);
         x.hand_outs += 1;
+        x.handed = Some(now);
         self.tally.handed_out(&mut self.books, book, now, x);
         // What waits is kept, or it couldn't be handed out.
         let kept = x.kept.get_or_insert_default();

@@ -83,6 +83,8 @@ impl<P: Port> Core<P> {
             admission,
             // Only told to people.
             came: _,
+            handed: _,
+            answered: _,
             book: _,
             stalls: _,
             // Of a principal, and those are the driver's.

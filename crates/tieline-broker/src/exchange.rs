@@ -115,6 +115,10 @@ pub(crate) struct Exchange {
 
     /// When it came.
     pub(crate) came: Time,
+    /// When it was handed out last.
+    pub(crate) handed: Option<Time>,
+    /// When its response started.
+    pub(crate) answered: Option<Time>,
     /// Its channel's book; it has one as soon as it has a place there.
     pub(crate) book: Option<BookKey>,
     /// What keeps the producer of each direction from sending, and since when.

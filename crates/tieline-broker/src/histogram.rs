@@ -87,6 +87,16 @@ impl Histogram {
         self.nanos = self.nanos.wrapping_add(other.nanos);
     }
 
+    /// What was counted since this one was as `earlier` says.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut counts = self.counts;
+        for (mine, theirs) in counts.iter_mut().zip(earlier.counts) {
+            *mine = mine.saturating_sub(theirs);
+        }
+        Self { counts, count: counts.iter().sum(), nanos: self.nanos.wrapping_sub(earlier.nanos) }
+    }
+
     /// How many times were counted.
     pub const fn count(&self) -> u64 {
         self.count
@@ -196,6 +206,18 @@ mod tests {
         }
         assert_eq!(upper(0), Duration::from_micros(64));
         assert_eq!(upper(BUCKETS - 2), Duration::from_micros(1 << 32));
+    }
+
+    #[test]
+    fn what_was_counted_since_leaves_out_what_was_counted_before() {
+        let mut histogram = Histogram::default();
+        histogram.add(9 * MILLI);
+        let earlier = histogram.clone();
+        assert_eq!(histogram.since(&earlier), Histogram::default());
+        histogram.add(700 * MILLI);
+        let since = histogram.since(&earlier);
+        assert_eq!((since.count(), since.sum()), (1, Duration::from_millis(700)));
+        assert!(since.quantile(0.0).unwrap() > Duration::from_millis(500), "{since:?}");
     }
 
     #[test]

@@ -65,6 +65,10 @@ pub struct RequestLook {
     pub standing: Standing,
     /// When it came.
     pub came: Time,
+    /// When it was handed out to whoever has it; nothing while it waits.
+    pub handed: Option<Time>,
+    /// When its response started.
+    pub answered: Option<Time>,
     /// Whether running it twice does no harm.
     pub idempotent: bool,
     /// Bytes of its body that haven't left to the receiver.
@@ -183,6 +187,8 @@ impl<P: Port> Core<P> {
         RequestLook {
             standing: self.look(x),
             came: x.came,
+            handed: x.handed.filter(|_| x.hand_out().is_some()),
+            answered: x.answered,
             idempotent: x.idempotent,
             request_held: x.hand_out().map_or(x.request.arrived(), |to| self.body_waiting(to.receiver, to.lane)),
             response_held: self.body_waiting(x.opener, x.opener_lane),

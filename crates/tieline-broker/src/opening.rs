@@ -117,6 +117,8 @@ impl<P: Port> Core<P> {
             response_granted: 0,
             admission: Some(admission),
             came: now,
+            handed: None,
+            answered: None,
             book: None,
             stalls: [None; 2],
             _place: place,

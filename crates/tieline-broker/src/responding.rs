@@ -71,6 +71,7 @@ impl<P: Port> Core<P> {
         x.kept = None;
         x.response = Some(response);
         let (opener, lane) = (x.opener, x.opener_lane);
+        x.answered = Some(now);
         self.tally.answered(now, x.came);
         let book = x.book;
         self.count_bytes(book, Way::Response, start.body.len());

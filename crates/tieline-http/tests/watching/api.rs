@@ -59,6 +59,9 @@ async fn a_request_in_hand_shows_who_has_it_and_who_is_waited_for() {
     assert_eq!(view["state"], "accepted");
     assert_eq!(view["receiver"]["connection"], detail["receivers"][0]["connection"]);
     assert_ne!(view["receiver"]["connection"], view["sender"]["connection"]);
+    // It was handed out at once, and isn't answered yet.
+    assert!(view["waited_seconds"].as_f64().is_some_and(|waited| waited <= view["age_seconds"].as_f64().unwrap()));
+    assert_eq!(view["first_byte_seconds"], Value::Null);
     assert_eq!(detail["channel"]["stalled_on"], "receiver");
     assert_eq!(detail["channel"]["busy"], 1);
     assert_eq!(detail["receivers"][0]["busy"], 1);
@@ -111,6 +114,9 @@ async fn rates_are_those_between_two_looks() {
     assert!(requests > 0.0 && requests <= 1.0, "{page}");
     assert!((bytes / requests - 5.0).abs() < 1e-6, "{page}");
     assert!(page["channels"][0]["p50_seconds"].as_f64().is_some(), "{page}");
+    // How long they took is of those that ended lately, too: one, and soon none.
+    stage.until("/api/overview", |all| all["duration_lately"]["count"] == 0).await;
+    assert_eq!(stage.json("/api/overview").await["duration"]["count"], 1);
     stage.end().await;
 }
 

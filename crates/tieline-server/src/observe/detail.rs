@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use tieline_broker::{Body, ConnKey, Progress, RequestLook, Side};
+use tieline_protocol::limits::INITIAL_WINDOW;
 use tieline_protocol::{ChannelId, ExchangeId, RequestId, Time};
 
 use super::{ChannelView, Observe, PAGE_MAX, Party};
@@ -76,6 +77,10 @@ pub struct RequestView {
     pub receiver: Option<Party>,
     /// How long ago it came.
     pub age_seconds: f64,
+    /// For how long it waited until it was handed out to whoever has it, since it came; nothing while it waits.
+    pub waited_seconds: Option<f64>,
+    /// From when it came until its response started; nothing before.
+    pub first_byte_seconds: Option<f64>,
     /// When it must be over.
     pub deadline_in_seconds: f64,
     /// How often it was handed out.
@@ -217,6 +222,10 @@ impl Observe {
 
     fn show(&self, look: &RequestLook) -> RequestView {
         let (now, standing) = (self.now(), &look.standing);
+        // The receiver has its initial window from the moment that it is handed the request.
+        let least = if standing.receiver.is_some() && look.answered.is_none() { INITIAL_WINDOW } else { 0 };
+        let response = Body { granted: standing.response.granted.max(least), ..standing.response };
+        let until = |moment: Option<Time>| moment.map(|moment| moment.since(look.came).as_secs_f64());
         RequestView {
             id: RequestName(standing.id),
             channel: standing.id.channel.to_string(),
@@ -224,12 +233,14 @@ impl Observe {
             sender: self.party(standing.opener),
             receiver: standing.receiver.and_then(|receiver| self.party(receiver)),
             age_seconds: now.since(look.came).as_secs_f64(),
+            waited_seconds: until(look.handed),
+            first_byte_seconds: until(look.answered),
             deadline_in_seconds: standing.deadline.since(now).as_secs_f64(),
             hand_outs: standing.hand_outs,
             idempotent: look.idempotent,
             request: body(standing.request, look.request_held, standing.request_closed, look.request_stalled, now),
             // A response that is closed ends its request.
-            response: body(standing.response, look.response_held, false, look.response_stalled, now),
+            response: body(response, look.response_held, false, look.response_stalled, now),
         }
     }
 }

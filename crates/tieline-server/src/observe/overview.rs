@@ -48,6 +48,8 @@ pub struct Overview {
     pub first_byte: Ages,
     /// Until it was over.
     pub duration: Ages,
+    /// The same, of requests that ended between the last two looks; nothing if nobody has looked for a while.
+    pub duration_lately: Option<Ages>,
     /// For how long producers could send nothing, by who kept them from it.
     pub stalled_seconds: BySide<f64>,
     /// Bytes of memory that are promised.
@@ -97,7 +99,7 @@ pub struct Rates {
     pub response_bytes: f64,
 }
 
-/// How long something took, since the server runs. The quantiles are estimates, right to within a third.
+/// How long something took, since the server runs if nothing else is said. The quantiles are estimates, right to within a third.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Ages {
     /// How often.
@@ -151,6 +153,7 @@ impl Observe {
             wait: (&totals.wait).into(),
             first_byte: (&totals.first_byte).into(),
             duration: (&totals.duration).into(),
+            duration_lately: sample.lately().map(Ages::from),
             stalled_seconds: BySide::of(|by| totals.stalled(by).as_secs_f64()),
             promised: self.hub.promised(),
             memory: self.hub.config().memory,

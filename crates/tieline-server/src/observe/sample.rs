@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tieline_broker::{ChannelLook, Totals};
+use tieline_broker::{ChannelLook, Histogram, Totals};
 use tieline_protocol::{ChannelId, Time};
 use tokio::sync::Mutex;
 
@@ -28,6 +28,8 @@ pub struct Sample {
     at: Time,
     totals: Totals,
     rates: Option<Rates>,
+    /// How long requests took that ended between the look before and this one.
+    lately: Option<Histogram>,
     pub(super) channels: Vec<Row>,
 }
 
@@ -51,6 +53,11 @@ impl Sample {
     /// What happened in a second, of late.
     pub const fn rates(&self) -> Option<Rates> {
         self.rates
+    }
+
+    /// How long requests took that ended of late.
+    pub(super) const fn lately(&self) -> Option<&Histogram> {
+        self.lately.as_ref()
     }
 
     /// How many channels there are in it.
@@ -104,7 +111,8 @@ impl Observe {
             }
         }
         let rates = last.zip(seconds).map(|(last, seconds)| rates(&totals, &last.totals, seconds));
-        Sample { at, totals, rates, channels }
+        let lately = last.map(|last| totals.duration.since(&last.totals.duration));
+        Sample { at, totals, rates, lately, channels }
     }
 }
 
