@@ -7,5 +7,6 @@ mod bus;
 mod chromium;
 mod dashboard;
 mod load;
+mod responsive;
 #[path = "../support/mod.rs"]
 mod support;

@@ -45,16 +45,19 @@ export async function channel(id) {
 }
 
 /** A request's life as it is now. */
-export async function request({ id }) {
+export async function request(id) {
   return requestOf(await (await get(`/api/requests/${id}`)).json());
 }
 
 function snapshot({ overview, channels }) {
   const ended = overview.rates;
+  seen = { at: overview.uptime_seconds, since: performance.now() };
   return {
     total: channels.total,
+    taken: channels.taken_seconds,
     channels: channels.channels.map(channelOf),
     overview: {
+      server: overview.server,
       version: overview.version,
       uptime: overview.uptime_seconds,
       draining: overview.draining,
@@ -65,28 +68,29 @@ function snapshot({ overview, channels }) {
       free: overview.free,
       busy: overview.busy,
       rate: ended?.requests,
-      failed: failedRate(overview),
       in: ended?.request_bytes,
       out: ended?.response_bytes,
-      ...lately(overview.duration),
+      ...endings(overview.ended),
+      p50: overview.duration_lately?.p50_seconds,
+      p99: overview.duration_lately?.p99_seconds,
       promised: overview.promised,
       budget: overview.memory,
     },
   };
 }
 
-let before;
+let seen = { at: 0, since: 0 };
 
-/** Requests a second that didn't end well, from two snapshots. */
-function failedRate(overview) {
-  const failed = Object.entries(overview.ended).reduce((sum, [outcome, count]) => (outcome === "complete" ? sum : sum + count), 0);
-  const last = before;
-  before = { failed, uptime: overview.uptime_seconds, server: overview.server };
-  if (!last || last.server !== overview.server || overview.uptime_seconds <= last.uptime) return undefined;
-  return (failed - last.failed) / (overview.uptime_seconds - last.uptime);
+/** Now, in seconds since the server began, as far as that is known here. */
+export function moment() {
+  return seen.at + (performance.now() - seen.since) / 1000;
 }
 
-const lately = (ages) => ({ p50: ages.p50_seconds, p99: ages.p99_seconds });
+/** How many ended, and how many of them not well. */
+function endings(outcomes) {
+  const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
+  return { ended, failed: ended - (outcomes.complete ?? 0) };
+}
 
 function channelOf(channel) {
   return {
@@ -102,48 +106,61 @@ function channelOf(channel) {
     out: channel.rates?.response_bytes,
     p50: channel.p50_seconds,
     p99: channel.p99_seconds,
+    ended: channel.ended,
+    failed: channel.failed,
     stalledOn: channel.stalled_on,
     startOne: channel.start_one,
   };
 }
 
-const party = (who) => who && `${who.token ? `${who.token} · ` : ""}${who.from} (connection ${who.connection})`;
+function party(who) {
+  const connection = `connection ${who?.connection}`;
+  return who && { name: who.token ?? connection, where: who.token ? `${who.from} · ${connection}` : who.from };
+}
 
 function receiver(of) {
   return { key: of.connection, name: of.token ?? `connection ${of.connection}`, address: of.from, free: of.free, busy: of.busy, handedOut: of.handed_out };
 }
 
+/** A state in a table, and in a sentence. */
 const STATES = {
-  waiting: "waits for a free receiver",
-  "handed-out": "handed out, not sent yet",
-  sent: "sent to the receiver",
-  accepted: "the program has it",
-  responding: "responding",
+  waiting: ["waits", "It waits for a free receiver."],
+  "handed-out": ["handed out", "It was handed out; nothing of it has left to the receiver yet."],
+  sent: ["sent", "It is with the receiver, whose program hasn't taken it yet."],
+  accepted: ["taken", "The receiver's program has it, and hasn't begun to answer."],
+  responding: ["answering", "The receiver is answering."],
 };
 
 function requestOf(request) {
-  const stalled = request.request.stalled_on ? request.request : request.response;
+  const [words, sentence] = STATES[request.state] ?? [request.state, request.state];
+  const [up, down] = [body(request.request), body(request.response)];
   return {
     id: request.id,
     short: shortOf(request.id),
-    state: STATES[request.state] ?? request.state,
-    sender: party(request.sender) ?? "gone",
+    state: request.state,
+    words,
+    sentence,
+    sender: party(request.sender),
     receiver: party(request.receiver),
     age: request.age_seconds,
+    waited: request.waited_seconds,
+    firstByte: request.first_byte_seconds,
     deadline: request.deadline_in_seconds,
     handOuts: request.hand_outs,
     idempotent: request.idempotent,
-    up: body(request.request),
-    down: body(request.response),
-    stalledOn: stalled.stalled_on,
-    stalledFor: stalled.stalled_seconds,
+    up,
+    down,
+    stalled: up.stalled ?? down.stalled,
   };
 }
 
 /** Of `CLIENT.REQUEST.CHANNEL`: who sends it, and its number there, as far as that tells it from others. */
-function shortOf(id) {
-  const [client, number] = id.split(".");
+export function shortOf(id) {
+  const [client, number = ""] = id.split(".");
   return `${client.slice(0, 8)}.${number.slice(-8)}`;
 }
 
-const body = (of) => ({ bytes: of.bytes, held: of.held, credit: of.credit, isClosed: of.closed });
+function body(of) {
+  const stalled = of.stalled_on ? { on: of.stalled_on, seconds: of.stalled_seconds } : undefined;
+  return { bytes: of.bytes, held: of.held, credit: of.credit, isClosed: of.closed, stalled };
+}

@@ -1,7 +1,7 @@
 // The panel that sends a request by the bus's own protocol, and shows the response as it streams in.
 
 import { Client } from "/tieline/index.js";
-import { bytes, startReceiver, time } from "./format.js";
+import { bytes, command, element, startReceiver, time } from "./format.js";
 import * as api from "./api.js";
 
 /** Characters of a response that are shown; the rest is counted. */
@@ -15,6 +15,16 @@ export function open(channel) {
   $("send").showModal();
   (channel ? $("send-body") : $("send-channel")).focus();
 }
+
+/** Names that may be meant. */
+export function suggest(channels) {
+  const names = channels.slice(0, 20).map((channel) => channel.name);
+  if (names.join() === suggested) return;
+  suggested = names.join();
+  $("known-channels").replaceChildren(...names.map((name) => element("option", { value: name })));
+}
+
+let suggested = "";
 
 export function init() {
   $("send-form").addEventListener("submit", (event) => {
@@ -37,13 +47,15 @@ async function send() {
   const since = () => time((performance.now() - begun) / 1000);
   let sent = 0;
   let came = 0;
-  let state = "waiting for a receiver";
+  let state = "waiting for the response";
   const show = (words, look = "") => {
     $("send-progress").className = look;
     $("send-progress").textContent = words;
   };
   const progress = () => show(`${state} · ${bytes(sent)} up · ${bytes(came)} down · ${since()}`);
   answer.textContent = "";
+  $("send-advice").hidden = true;
+  $("send-kind").textContent = "";
   $("send-go").disabled = true;
   $("send-cancel").disabled = false;
   const timer = setInterval(progress, 250);
@@ -55,7 +67,8 @@ async function send() {
     const options = { metadata, wait: seconds("send-wait"), timeout: seconds("send-timeout"), signal: abort.signal, onSent: (bytes) => (sent = bytes) };
     progress();
     const response = await client.send(channel, file ?? $("send-body").value, options);
-    state = `answering (request ${response.id})`;
+    state = `first byte after ${since()}`;
+    $("send-kind").textContent = response.metadata.get("content-type") ?? "";
     const decoder = new TextDecoder();
     for (const reader = response.body.getReader(); ; ) {
       const { value, done } = await reader.read();
@@ -68,7 +81,8 @@ async function send() {
     const rest = came > SHOWN ? ` · shown up to ${SHOWN.toLocaleString("en")} characters` : "";
     show(`complete · ${bytes(sent)} up · ${bytes(came)} down · ${since()}${rest}`, "good");
   } catch (error) {
-    show(`${error.code ?? "failed"}: ${error.message}${advice(error, channel, came)}`, "trouble");
+    show(words(error, came), "trouble");
+    advise(error, channel);
     if (error.detail) answer.append(`\n${error.detail}`);
   } finally {
     clearInterval(timer);
@@ -78,9 +92,19 @@ async function send() {
   }
 }
 
-function advice(error, channel, came) {
-  const cut = came > 0 ? " The response above is incomplete." : "";
-  if (error.code === "no-receiver" || error.code === "wait-limit") return `.${cut} Start one: ${startReceiver(channel)}`;
-  if (error.outcome === "unstarted") return `.${cut} Nothing was started: safe to send again.`;
-  return `.${cut}`;
+/** What went wrong, and what that means for sending it again. */
+function words(error, came) {
+  const plain = { "no-receiver": "nobody receives on this channel", "wait-limit": "no receiver took it in this time", "deadline-exceeded": "its deadline passed", cancelled: "it was cancelled" };
+  const said = error.message && error.message !== error.code ? error.message : plain[error.code];
+  const sentences = [[error.code ?? "failed", said].filter(Boolean).join(": ").replace(/\.$/, "")];
+  if (came > 0) sentences.push("The response below is incomplete");
+  if (error.outcome === "unstarted") sentences.push("Nothing was started: it is safe to send it again");
+  return `${sentences.join(". ")}.`;
+}
+
+/** The command that would help. */
+function advise(error, channel) {
+  if (error.code !== "no-receiver" && error.code !== "wait-limit") return;
+  $("send-advice").hidden = false;
+  $("send-advice").replaceChildren("Start one: ", command(startReceiver(channel)));
 }

@@ -1,12 +1,16 @@
 // A table whose rows are kept from one second to the next, so that focus and selection stay where they are.
 
-import { element } from "./format.js";
+import { Spark } from "./chart.js";
+import { element, say } from "./format.js";
 
 export class Table {
   /**
-   * @param columns `{key, title, cell(row), look?(row), sortable?}`; `cell` gives text or an element
+   * @param columns `{key, title, cell(row)}`, and as they need it: `look(row)` a class; `spark(row)` values to draw
+   *   beside the text; `badges(row)` `[look, text]` instead of it; `sortable`; `left`; `hide`, a class that hides it
+   *   on narrow screens
    * @param key names a row
    * @param open is called with a row that is chosen
+   * @param after gives what stands below a row, as an element, from what stood there before
    */
   constructor(table, columns, { key, open, sort, onSort, after }) {
     this.body = table.tBodies[0];
@@ -15,23 +19,23 @@ export class Table {
     this.open = open;
     this.after = after ?? (() => undefined);
     this.rows = new Map();
+    this.order = [];
     this.sort = sort;
-    const heads = columns.map((column) => {
-      const head = element("th", { scope: "col", class: column.left ? "left" : undefined });
-      if (column.sortable && onSort) head.append(element("button", { type: "button", onclick: () => onSort(this.toggle(column.key)) }, column.title));
+    this.heads = columns.map((column) => {
+      const head = element("th", { scope: "col", class: classes(column) });
+      if (column.sortable && onSort) head.append(element("button", { type: "button", onclick: () => (this.sortBy(column.key), onSort(column.key)) }, column.title));
       else head.append(column.title);
       return head;
     });
-    table.tHead.rows[0].replaceChildren(...heads);
-    this.heads = heads;
+    table.tHead.rows[0].replaceChildren(...this.heads);
     this.markSort();
     this.body.addEventListener("keydown", (event) => this.move(event));
   }
 
-  toggle(key) {
+  sortBy(key) {
     this.sort = key;
+    this.order = [];
     this.markSort();
-    return key;
   }
 
   markSort() {
@@ -41,63 +45,106 @@ export class Table {
     });
   }
 
-  /** Shows these, in this order. */
+  /** Shows these, in this order; but no row moves under somebody who points at one, or has one in focus. */
   show(items) {
     const seen = new Set();
     let before = null;
-    for (const item of items) {
+    for (const item of this.isHeld() ? this.held(items) : items) {
       const key = this.key(item);
       seen.add(key);
       const row = this.rows.get(key) ?? this.make(key);
       row.item = item;
-      this.columns.forEach((column, i) => {
-        const cell = row.main.cells[i];
-        const content = column.cell(item);
-        if (content instanceof Node) cell.replaceChildren(content);
-        else if (cell.textContent !== content) cell.textContent = content;
-        const look = [column.left && "left", column.look?.(item)].filter(Boolean).join(" ");
-        if (cell.className !== look) cell.className = look;
-      });
+      this.columns.forEach((column, i) => this.draw(column, row, i));
       before = place(this.body, row.main, before);
-      const extra = this.after(item);
-      if (extra && row.extra) row.extra.cells[0].replaceChildren(extra);
-      else if (extra) row.extra = element("tr", { class: "lacks" }, element("td", { colspan: this.columns.length }, extra));
-      else if (row.extra) row.extra = void row.extra.remove();
+      const extra = this.after(item, row.extra?.cells[0].firstChild);
+      if (extra && !row.extra) row.extra = element("tr", { class: "lacks" }, element("td", { colspan: this.columns.length }, extra));
+      else if (!extra && row.extra) row.extra = void row.extra.remove();
       if (row.extra) before = place(this.body, row.extra, before);
     }
+    this.order = [...seen];
     for (const [key, row] of this.rows) {
       if (seen.has(key)) continue;
       row.main.remove();
       row.extra?.remove();
       this.rows.delete(key);
     }
+    if (this.open && !this.rows.has(this.current)) this.choose(this.order[0]);
+  }
+
+  isHeld() {
+    return this.open && (this.body.matches(":hover") || this.body.contains(document.activeElement));
+  }
+
+  /** Those that are shown stay where they are; others come behind them. */
+  held(items) {
+    const places = new Map(this.order.map((key, i) => [key, i]));
+    const of = (item) => places.get(this.key(item)) ?? Infinity;
+    return items.map((item) => [of(item), item]).sort(([a], [b]) => (a === b ? 0 : a - b)).map(([, item]) => item);
+  }
+
+  draw(column, row, i) {
+    const cell = row.main.cells[i];
+    const look = [classes(column), column.look?.(row.item)].filter(Boolean).join(" ");
+    if (cell.className !== look) cell.className = look;
+    if (column.badges) return drawBadges(cell, column.badges(row.item), column.cell(row.item));
+    say(row.texts[i], column.cell(row.item));
+    row.sparks[i]?.draw(column.spark(row.item));
   }
 
   make(key) {
-    const row = { main: element("tr", { tabindex: this.open ? 0 : undefined }) };
-    for (const _ of this.columns) row.main.append(element("td"));
+    const row = { main: element("tr", { class: this.open ? "opens" : undefined }), texts: [], sparks: [] };
+    this.columns.forEach((column, i) => {
+      const opens = this.open && i === 0;
+      const text = opens ? element("button", { type: "button", class: "name", tabindex: -1, "aria-haspopup": "dialog" }) : element("span");
+      const cell = element("td");
+      if (!column.badges) cell.append(text);
+      row.texts.push(text);
+      row.sparks.push(column.spark && new Spark());
+      if (column.spark) cell.prepend(row.sparks[i].svg);
+      row.main.append(cell);
+    });
     if (this.open) {
-      row.main.addEventListener("click", () => this.open(row.item));
-      row.main.addEventListener("keydown", (event) => {
-        if (event.key !== "Enter" || event.target !== row.main) return;
-        // Else the key would press the button that what opens has in focus.
-        event.preventDefault();
+      // The click of its button comes through here, too.
+      row.main.addEventListener("click", () => {
+        this.choose(key);
+        row.texts[0].focus({ preventScroll: true });
         this.open(row.item);
       });
+      row.texts[0].addEventListener("focus", () => this.choose(key));
     }
     this.rows.set(key, row);
     return row;
   }
 
-  move(event) {
-    const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-    let row = document.activeElement?.closest("tr");
-    if (!step || !row || row.parentNode !== this.body) return;
-    do row = row[step];
-    while (row && !row.hasAttribute("tabindex"));
-    row?.focus();
-    event.preventDefault();
+  /** Of all rows one is reached by the tabulator, and the others from there by arrows. */
+  choose(key) {
+    const set = (which, index) => this.rows.get(which)?.texts[0].setAttribute("tabindex", index);
+    set(this.current, -1);
+    this.current = key;
+    set(key, 0);
   }
+
+  /** Puts the focus on the row that the tabulator would reach. */
+  focus() {
+    this.rows.get(this.current)?.texts[0].focus();
+  }
+
+  move(event) {
+    const at = this.order.indexOf(this.current);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: this.order.length - 1 }[event.key];
+    if (to === undefined || event.target.closest(".lacks")) return;
+    event.preventDefault();
+    this.rows.get(this.order[to])?.texts[0].focus();
+  }
+}
+
+const classes = (column) => [column.left && "left", column.hide].filter(Boolean).join(" ") || undefined;
+
+function drawBadges(cell, badges, otherwise) {
+  const words = badges.map((badge) => badge.join()).join("|") || otherwise;
+  if (cell.words === words) return;
+  cell.words = words;
+  cell.replaceChildren(...(badges.length ? badges.map(([look, text]) => element("span", { class: `badge ${look}` }, text)) : [otherwise]));
 }
 
 /** Puts a row behind another, and moves nothing that already stands right: moving loses the focus. */
