@@ -5,6 +5,8 @@
 
 mod fetch;
 mod figures;
+mod fit;
+mod keys;
 mod screen;
 mod table;
 

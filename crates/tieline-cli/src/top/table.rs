@@ -30,27 +30,46 @@ pub(super) fn cells(channel: &Channel) -> [String; 11] {
     ]
 }
 
-/// A line about the whole server.
-pub(super) fn summary(look: &Look) -> String {
+/// The whole server, in parts that each stand for themselves.
+pub(super) fn summary(look: &Look) -> Vec<String> {
     let server = &look.server;
-    let rates = server.rates.map_or(String::new(), |rates| {
-        let (requests, bytes) = (per_second(rates.requests), [rates.request_bytes, rates.response_bytes].map(size));
-        format!("  {requests} req/s  in {}/s  out {}/s", bytes[0], bytes[1])
-    });
-    format!(
-        "tieline {}  up {}{}  {} connections  {} channels  {} waiting  {} free  {} busy{rates}  memory {} of {}",
-        printable(&server.version),
-        Span(Duration::from_secs(whole(server.uptime_seconds))),
-        if server.draining { ", draining" } else { "" },
-        server.connections,
-        look.page.total,
-        server.waiting,
-        server.free,
-        server.busy,
-        Size(server.promised),
-        Size(server.memory),
-    )
+    let up = Span(Duration::from_secs(whole(server.uptime_seconds)));
+    let mut parts = vec![
+        format!("tieline {}", printable(&server.version)),
+        format!("up {up}{}", if server.draining { ", draining" } else { "" }),
+        counted(server.connections, "connection"),
+        counted(look.page.total as u64, "channel"),
+        format!("{} waiting", server.waiting),
+        format!("{} free", server.free),
+        format!("{} busy", server.busy),
+    ];
+    if let Some(rates) = server.rates {
+        parts.push(format!("{} req/s", per_second(rates.requests)));
+        parts.push(format!("in {}/s", size(rates.request_bytes)));
+        parts.push(format!("out {}/s", size(rates.response_bytes)));
+    }
+    parts.push(format!("memory {} of {}", Size(server.promised), Size(server.memory)));
+    parts
 }
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// How wide each column is, with its header.
+pub(super) fn widths<'a>(rows: impl IntoIterator<Item = &'a [String; 11]>) -> [usize; 11] {
+    let mut widths = HEADER.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    widths
+}
+
+/// What there is to say where no channel is.
+pub(super) const NO_CHANNELS: &str =
+    "Nobody uses a channel yet. Start a receiver:  tieline receive upper -- sed -u 's/.*/\\U&/'";
 
 /// What would help, for channels on which requests wait and nobody receives.
 pub(super) fn advice(look: &Look) -> impl Iterator<Item = String> {
@@ -64,9 +83,11 @@ pub(super) fn advice(look: &Look) -> impl Iterator<Item = String> {
 /// All of it, for paper and pipes.
 pub(super) fn plain(look: &Look) -> String {
     let rows: Vec<_> = std::iter::once(HEADER.map(str::to_owned)).chain(look.page.channels.iter().map(cells)).collect();
-    let widths: [usize; 11] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
-    let mut text = summary(look) + "\n";
+    let widths = widths(&rows);
+    let mut text = summary(look).join("  ") + "\n";
+    if look.page.channels.is_empty() {
+        return text + NO_CHANNELS + "\n";
+    }
     for row in &rows {
         let mut line = String::new();
         for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
@@ -146,12 +167,21 @@ mod tests {
     fn a_table_has_a_line_for_each_channel_under_its_columns_and_says_what_would_help() {
         assert_eq!(
             plain(&look("thumbs")),
-            "tieline 0.1.0  up 1m1s  3 connections  1 channels  2 waiting  0 free  3 busy  12 req/s  in 1 KiB/s  \
+            "tieline 0.1.0  up 1m1s  3 connections  1 channel  2 waiting  0 free  3 busy  12 req/s  in 1 KiB/s  \
              out 0 B/s  memory 36 KiB of 2 GiB\n\
              CHANNEL  WAIT  OLDEST  FREE  BUSY  REQ/S    IN/S  OUT/S    p50  p99  STALLED ON\n\
              thumbs      2    1.2s     0     3     12  96 MiB    0 B  310ms    -  receiver\n\
              thumbs: 2 waiting, no receiver. Start one:  tieline receive thumbs -- CMD\n"
         );
+    }
+
+    #[test]
+    fn where_no_channel_is_it_says_how_to_begin() {
+        let mut look = look("x");
+        look.page.channels.clear();
+        let text = plain(&look);
+        assert_eq!(text.lines().nth(1), Some(NO_CHANNELS));
+        assert!(NO_CHANNELS.ends_with(r"sed -u 's/.*/\U&/'"), "{NO_CHANNELS}");
     }
 
     #[test]
