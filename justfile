@@ -42,6 +42,10 @@ browser *ARGS:
 dashboard-load:
     cargo test --release -p tieline-cli --test browser -- --ignored --nocapture responsive
 
+# Dashboard and alerts of dashboards/ as a real Prometheus understands them. It needs Debian's prometheus, or another's.
+prometheus:
+    cargo test -p tieline-cli --test prometheus -- --ignored
+
 # A server replaced again and again under load: no request may fail, and each must run once. How many restarts?
 rolling-restart RESTARTS="40":
     TIELINE_RESTARTS={{RESTARTS}} cargo test -p tieline-cli --test rolling_restart -- --nocapture

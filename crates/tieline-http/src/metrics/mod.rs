@@ -1,15 +1,16 @@
-//! `/metrics`: the server's figures in the text format of `OpenMetrics`, which Prometheus reads.
+//! `/metrics`: the server's figures in the text format of `OpenMetrics`, which Prometheus reads, or in the one before.
 //!
 //! They are added up over all channels, so an answer has the same few lines however many channels there are; by channel
 //! only for those who ask (`?channels=N`), and for the N that want attention the most.
 
+mod classic;
 mod document;
 mod table;
 
 use std::fmt;
 
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
@@ -37,9 +38,16 @@ pub(crate) struct Ask {
 }
 
 /// Answers a scrape.
-pub(crate) async fn metrics(State(observe): State<Observe>, ask: Asked<Ask>) -> Result<Response, Refusal> {
+pub(crate) async fn metrics(
+    State(observe): State<Observe>,
+    headers: HeaderMap,
+    ask: Asked<Ask>,
+) -> Result<Response, Refusal> {
     let text = scrape(&observe, asked(ask)?.channels).await.map_err(|error| Refusal::internal(&error))?;
-    Ok(([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, "no-store")], text).into_response())
+    let (kind, text) =
+        if classic::reads_openmetrics(&headers) { (TEXT, text) } else { (classic::TEXT, classic::of(&text)) };
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store"), (header::VARY, "accept")];
+    Ok((headers, text).into_response())
 }
 
 /// The text, with at most so many channels by themselves.

@@ -71,6 +71,8 @@ async fn every_metric_that_the_dashboard_and_the_alerts_name_is_served() {
     }
     let document = std::fs::read_to_string(root().join("docs/metrics.md")).unwrap();
     expressions.extend(document.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).map(str::to_owned));
+    let alerts = std::fs::read_to_string(root().join("dashboards/alerts.yml")).unwrap();
+    assert!(document.contains(&format!("```yaml\n{alerts}```")), "docs/metrics.md shows other alerts than there are");
     assert!(expressions.len() > 20, "{}", expressions.len());
     for expression in &expressions {
         let names = named(expression);
