@@ -35,7 +35,9 @@ pub(super) enum Pressed {
 pub(super) fn help() -> Vec<String> {
     let orders = ORDERS.map(|(key, sort)| format!("{key}  {}", sort.name()));
     let mut lines = vec!["Order by".to_owned()];
-    lines.extend(orders.chunks(4).map(|some| some.iter().map(|order| format!("  {order:<14}")).collect::<String>()));
+    lines.extend(
+        orders.chunks(4).map(|some| some.iter().map(|order| format!("  {order:<14}")).collect::<Vec<_>>().concat()),
+    );
     lines.extend(
         [
             "",

@@ -134,6 +134,15 @@ impl Page {
         self.call("HeapProfiler.collectGarbage", &json!({}));
     }
 
+    /// How long the page's thread has worked so far, in seconds of a processor: what others do meanwhile isn't in it.
+    pub(crate) fn worked(&mut self) -> f64 {
+        self.call("Performance.enable", &json!({ "timeDomain": "threadTicks" }));
+        let metrics = self.call("Performance.getMetrics", &json!({}));
+        let all = metrics["metrics"].as_array().expect("metrics");
+        let task = all.iter().find(|metric| metric["name"] == "TaskDuration").expect("the time of tasks");
+        task["value"].as_f64().expect("seconds")
+    }
+
     /// Memory that the browser's processes have to themselves, or their share of what they share, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let mut all = vec![self.browser.id()];

@@ -203,14 +203,18 @@ fn the_pictures_in_the_documents_are_of_the_dashboard() {
     let _thumbs = server.receive_with("thumbs", &["--jobs", "4"], &["sh", "-c", "sleep 0.2; head -c 20000"]);
     let _speech = server.receive_with("speech", &["--jobs", "2"], &["sh", "-c", "cat; sleep 600"]);
     let _summary = server.receive_with("llm/summary", &["--jobs", "2"], &["sh", "-c", "sleep 0.5; cat"]);
+    let _transcode =
+        server.receive_with("transcode", &["--jobs", "2"], &["sh", "-c", "head -c 9000000 > /dev/null; sleep 600"]);
     let mut open = Vec::new();
+    let endless = std::fs::File::open("/dev/zero").expect("zeros without end");
+    open.push(Running::start(server.send("transcode", &[]).stdin(std::process::Stdio::from(endless))));
     for channel in ["speech", "speech", "speech", "render"] {
         let mut sending = Running::start(server.send(channel, &[]).stdin(std::process::Stdio::piped()));
         sending.write(vec![b'x'; 10_000]);
         open.push(sending);
     }
     let mut page = Page::open(&server.http);
-    page.look(1400, 900, false);
+    page.look(1400, 760, false);
     for round in 0..25_u32 {
         let sends: Vec<_> = (0..3 + round % 3)
             .map(|i| {
@@ -224,16 +228,23 @@ fn the_pictures_in_the_documents_are_of_the_dashboard() {
             sending.wait().code(0);
         }
     }
-    page.until("document.querySelectorAll('#channel-table tbody tr.opens').length === 4");
+    page.until("document.querySelectorAll('#channel-table tbody tr.opens').length === 5");
     picture(&mut page, "light");
-    page.look(1400, 900, true);
+    page.look(1400, 760, true);
     picture(&mut page, "dark");
     page.eval(&format!("{}.click()", row("speech")));
     page.until("document.querySelectorAll('#detail tbody tr.opens').length === 3");
     picture(&mut page, "channel");
+    page.press("Escape");
+    page.look(1400, 760, false);
+    page.eval(&format!("{}.click()", row("transcode")));
+    page.until("document.querySelector('#detail tbody tr.opens') !== null");
     page.eval("document.querySelector('#detail tbody tr.opens').click()");
-    page.until("document.querySelector('#detail .party') !== null");
+    page.until("document.querySelector('#detail .party.blamed') !== null");
     picture(&mut page, "request");
+    page.press("Escape");
+    page.look(390, 844, true);
+    picture(&mut page, "phone");
     assert!(page.troubles.is_empty(), "{:#?}", page.troubles);
 }
 

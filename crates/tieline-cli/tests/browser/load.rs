@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tieline::{Client, Request};
 use tokio::runtime::Runtime;
@@ -40,16 +41,18 @@ impl Load {
         Self { runtime, channels, sender, answered }
     }
 
-    /// Sends to one channel after the other, a few at a time, as long as this lives.
+    /// Sends to one channel after the other, to each about once a second, as long as this lives.
     pub(crate) fn run(&self) {
         for first in 0..8 {
             let (sender, channels) = (self.sender.clone(), self.channels);
+            let pause = Duration::from_secs(8) / u32::try_from(channels).expect("a few thousand");
             self.runtime.spawn(async move {
+                let mut ticks = tokio::time::interval(pause);
                 for number in (first..).step_by(8) {
                     if let Ok(response) = sender.send(name(number % channels)).body("work").await {
                         let _ = response.bytes(1024).await;
                     }
-                    tokio::task::yield_now().await;
+                    ticks.tick().await;
                 }
             });
         }

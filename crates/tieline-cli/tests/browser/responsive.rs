@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::chromium::Page;
 use crate::load::Load;
@@ -60,6 +60,7 @@ fn the_dashboard_stays_responsive_with_2000_channels_and_5000_receivers() {
     let server = Server::with(&["--receives", "4096"]);
     let load = Load::start(&server.address, CHANNELS, RECEIVERS);
     let mut page = Page::open(&server.http);
+    page.look(1400, 900, false);
     page.until("document.getElementById('channel-count').textContent.includes('2,000')");
     let at_rest = feel(&mut page, WATCHED / 4);
     load.run();
@@ -82,12 +83,13 @@ fn the_dashboard_stays_responsive_with_2000_channels_and_5000_receivers() {
     println!("requests answered a second while the page was watched: {rate}");
     for (when, feel) in [("at rest", &at_rest), ("under load", &busy)] {
         println!(
-            "{when}: frames p50 {} ms, p99 {} ms, longest {} ms; tasks over 50 ms: {}, the longest {} ms",
+            "{when}: frames p50 {} ms, p99 {} ms, longest {} ms; tasks over 50 ms: {}, the longest {} ms; the page's thread works {:.0} ms in a second",
             rounded(feel, "p50"),
             rounded(feel, "p99"),
             rounded(feel, "most"),
             feel["tasks"],
             rounded(feel, "longest"),
+            feel["worked"].as_f64().expect("a share") * 1000.0,
         );
     }
     println!(
@@ -104,13 +106,17 @@ fn the_dashboard_stays_responsive_with_2000_channels_and_5000_receivers() {
         page.memory() >> 20,
         resident_memory(server.running.id()) >> 20
     );
-    let longest = busy["longest"].as_f64().expect("a time");
-    assert!(longest < 200.0, "a task of {longest} ms: the page would feel stuck");
+    // Of a processor, for a machine that does other things as well makes any task long.
+    let share = busy["worked"].as_f64().expect("a time");
+    assert!(share < 0.25, "the page works {share:.2} s in a second: it would feel stuck");
     assert!(page.troubles.is_empty(), "{:#?}", page.troubles);
 }
 
 fn feel(page: &mut Page, time: Duration) -> Value {
-    page.eval(&format!("{FEEL}({})", time.as_millis()))
+    let before = page.worked();
+    let mut feel = page.eval(&format!("{FEEL}({})", time.as_millis()));
+    feel["worked"] = json!((page.worked() - before) / time.as_secs_f64());
+    feel
 }
 
 fn until(page: &mut Page, act: &str, seen: &str) -> f64 {

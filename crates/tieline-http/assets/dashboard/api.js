@@ -13,7 +13,9 @@ export function setToken(token) {
 
 async function get(path, signal) {
   const headers = token() ? { authorization: `Bearer ${token()}` } : {};
-  const response = await fetch(path, { headers, signal, cache: "no-store" });
+  const response = await fetch(path, { headers, signal, cache: "no-store" }).catch((error) => {
+    throw signal?.aborted ? error : new Error("The server is out of reach: what stands here is old.");
+  });
   if (response.ok) return response;
   const told = await response.json().catch(() => ({}));
   throw Object.assign(new Error(told.message ?? `the server answered ${response.status}`), { status: response.status });

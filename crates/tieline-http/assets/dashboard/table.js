@@ -3,6 +3,9 @@
 import { Spark } from "./chart.js";
 import { element, say } from "./format.js";
 
+/** A table of more rows draws only those that are near what is seen; of the others it keeps name and place. */
+const ALL_DRAWN = 60;
+
 export class Table {
   /**
    * @param columns `{key, title, cell(row)}`, and as they need it: `look(row)` a class; `spark(row)` values to draw
@@ -30,6 +33,14 @@ export class Table {
     table.tHead.rows[0].replaceChildren(...this.heads);
     this.markSort();
     this.body.addEventListener("keydown", (event) => this.move(event));
+    this.near = new IntersectionObserver((entries) => entries.forEach((entry) => this.comeNear(entry)), { rootMargin: "50% 0px" });
+  }
+
+  comeNear({ target, isIntersecting }) {
+    const row = this.rows.get(target.key);
+    if (!row) return;
+    row.isFar = !isIntersecting;
+    if (isIntersecting) this.draw(row);
   }
 
   sortBy(key) {
@@ -54,7 +65,8 @@ export class Table {
       seen.add(key);
       const row = this.rows.get(key) ?? this.make(key);
       row.item = item;
-      this.columns.forEach((column, i) => this.draw(column, row, i));
+      if (!row.isFar || items.length <= ALL_DRAWN) this.draw(row);
+      else say(row.texts[0], this.columns[0].cell(item));
       before = place(this.body, row.main, before);
       const extra = this.after(item, row.extra?.cells[0].firstChild);
       if (extra && !row.extra) row.extra = element("tr", { class: "lacks" }, element("td", { colspan: this.columns.length }, extra));
@@ -64,6 +76,7 @@ export class Table {
     this.order = [...seen];
     for (const [key, row] of this.rows) {
       if (seen.has(key)) continue;
+      this.near.unobserve(row.main);
       row.main.remove();
       row.extra?.remove();
       this.rows.delete(key);
@@ -82,7 +95,11 @@ export class Table {
     return items.map((item) => [of(item), item]).sort(([a], [b]) => (a === b ? 0 : a - b)).map(([, item]) => item);
   }
 
-  draw(column, row, i) {
+  draw(row) {
+    this.columns.forEach((column, i) => this.drawCell(column, row, i));
+  }
+
+  drawCell(column, row, i) {
     const cell = row.main.cells[i];
     const look = [classes(column), column.look?.(row.item)].filter(Boolean).join(" ");
     if (cell.className !== look) cell.className = look;
@@ -113,6 +130,8 @@ export class Table {
       row.texts[0].addEventListener("focus", () => this.choose(key));
     }
     this.rows.set(key, row);
+    row.main.key = key;
+    this.near.observe(row.main);
     return row;
   }
 
