@@ -174,6 +174,9 @@ impl<P: Port> Core<P> {
         let fault = if !allowed || (x.no_wait && !channel.has_ready_beside(&x.returned_by)) {
             match before {
                 Unfinished::Lost => Fault::new(Code::ReceiverLost),
+                _ if !allowed => {
+                    Fault::because(Code::NoReceiver, "no receiver took the request: each gave it back, or was gone")
+                }
                 _ => Fault::because(Code::NoReceiver, "no receiver took the request").with_receivers(0, channel.busy),
             }
         } else if self.draining {

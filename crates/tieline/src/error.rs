@@ -140,6 +140,9 @@ pub enum Error {
     /// The request is over, so nothing more of it is sent or received.
     #[error("the request is over: nothing more of its bodies is taken or delivered")]
     Over,
+    /// A request can't be given back any more: a receiver may do that only before it has begun.
+    #[error("the request can't be given back: its body was read, or its response has begun")]
+    Begun,
     /// This client receives on the channel already.
     #[error("this client receives on '{channel}' already; take more requests at once with serve() or ready()")]
     AlreadyReceiving {
@@ -167,7 +170,7 @@ impl Error {
             | Self::Failed { outcome, .. }
             | Self::TimedOut { outcome }
             | Self::Body { outcome, .. } => *outcome,
-            Self::TooLarge { .. } | Self::Over => Outcome::Accepted,
+            Self::TooLarge { .. } | Self::Over | Self::Begun => Outcome::Accepted,
             Self::Address { .. }
             | Self::ChannelName { .. }
             | Self::Metadata(_)
@@ -187,7 +190,7 @@ impl Error {
             Self::Unreachable { .. } | Self::ConnectionLost { .. } => Code::ConnectionLost,
             Self::Tls { .. } => Code::Unauthorized,
             Self::TimedOut { .. } => Code::DeadlineExceeded,
-            Self::Body { .. } => Code::Application,
+            Self::Body { .. } | Self::Begun => Code::Application,
             Self::TooLarge { .. } => Code::TooLarge,
             Self::Over => Code::Cancelled,
             Self::AlreadyReceiving { .. } => Code::TooManyInFlight,

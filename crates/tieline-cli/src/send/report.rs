@@ -81,6 +81,9 @@ impl Failed<'_> {
             (Error::ConnectionLost { reason, .. }, ..) => {
                 format!("the connection to {server} was lost with the request under way: {reason}")
             }
+            (_, Code::NoReceiver, Some(fault)) if unstarted && fault.free.is_none() => {
+                format!("no receiver on '{channel}' took the request: each that was given it gave it back")
+            }
             (_, Code::NoReceiver, Some(fault)) if unstarted => {
                 format!("no receiver is ready on '{channel}'{}", receivers(fault))
             }

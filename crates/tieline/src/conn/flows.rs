@@ -29,7 +29,7 @@ pub(crate) enum Over {
 }
 
 impl Over {
-    fn error(&self) -> Error {
+    pub(super) fn error(&self) -> Error {
         match self {
             Self::Done => Error::Over,
             Self::Failed(error) => error.clone(),
@@ -94,11 +94,14 @@ impl Flows {
         if let Some(over) = &self.over {
             return Poll::Ready(Some(Err(over.error())));
         }
+        if !self.inflow.is_granted {
+            self.hand_over(outbox, fx);
+        }
         register(&mut self.inflow.waker, cx);
         Poll::Pending
     }
 
-    /// Hands the incoming body to the program: from now on it may be granted a whole window, and is once it needs it.
+    /// The program has the incoming body: from now on it may be granted a whole window, and is once it needs it.
     pub(super) fn hand_over(&mut self, outbox: &mut Outbox, fx: &mut Effects) {
         if self.over.is_none()
             && let Some(to) = self.inflow.open()
@@ -214,6 +217,8 @@ pub(crate) struct Inflow {
     clock: Clock,
     trailer: Option<Metadata>,
     unwanted: bool,
+    /// More was granted than its producer began with.
+    is_granted: bool,
     waker: Option<Waker>,
 }
 
@@ -227,6 +232,7 @@ impl Inflow {
             pieces: Pieces::default(),
             trailer: None,
             unwanted: false,
+            is_granted: false,
             waker: None,
         }
     }
@@ -255,6 +261,11 @@ impl Inflow {
     /// Whether all of it was taken, its end included, or isn't wanted.
     pub(super) fn is_taken(&self) -> bool {
         self.is_closed() && self.pieces.is_empty()
+    }
+
+    /// Whether more was granted than its producer began with.
+    pub(super) const fn is_granted(&self) -> bool {
+        self.is_granted
     }
 
     /// All that wasn't taken yet of a body whose end has come. No credit is asked for it any more.
@@ -301,8 +312,13 @@ impl Inflow {
             return None;
         }
         let to = self.window.open(self.inbound.arrived(), || self.clock.now())?;
+        Some(self.grant(to))
+    }
+
+    fn grant(&mut self, to: u64) -> u64 {
+        self.is_granted = true;
         self.inbound.grant(to);
-        Some(to)
+        to
     }
 
     fn consumed(&mut self, bytes: usize) -> Option<u64> {
@@ -310,8 +326,7 @@ impl Inflow {
             return None;
         }
         let to = self.window.consume(bytes as u64, self.inbound.arrived(), || self.clock.now())?;
-        self.inbound.grant(to);
-        Some(to)
+        Some(self.grant(to))
     }
 }
 

@@ -76,6 +76,17 @@ impl State {
         Ok(())
     }
 
+    /// Withdraws the receive, if it is open here.
+    pub(super) fn withdraw(&mut self, core: &Arc<Core>, fx: &mut Effects) {
+        if let Some(slot) = self.receives.get_mut(&core.channel())
+            && slot.open.as_ref().is_some_and(|open| Arc::ptr_eq(open, core))
+        {
+            slot.withdraw();
+            self.outbox.end_receive(core.channel());
+            fx.write();
+        }
+    }
+
     fn forget_slot(&mut self, channel: ChannelId) {
         if self.receives.get(&channel).is_some_and(|slot| slot.open.is_none() && slot.closing == 0) {
             self.receives.remove(&channel);
@@ -128,15 +139,7 @@ impl Conn {
 
     /// Withdraws the receive, if it is open here.
     pub(crate) fn withdraw(&self, core: &Arc<Core>) {
-        self.step(|state, fx| {
-            if let Some(slot) = state.receives.get_mut(&core.channel())
-                && slot.open.as_ref().is_some_and(|open| Arc::ptr_eq(open, core))
-            {
-                slot.withdraw();
-                state.outbox.end_receive(core.channel());
-                fx.write();
-            }
-        });
+        self.step(|state, fx| state.withdraw(core, fx));
     }
 
     /// Waits until the server has closed what was withdrawn on the channel, or the connection is over.

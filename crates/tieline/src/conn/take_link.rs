@@ -1,7 +1,7 @@
 //! A program's hand on a request that it took.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -16,18 +16,19 @@ use super::ids::ByRequest;
 use super::state::{Key, State};
 use super::takes::{Answer, Answered, Hand, Head, unanswered};
 use crate::error::Error;
+use crate::receive::core::Core;
 
 impl Conn {
     /// Hands a request to the program, with its body if all of it has come; `None` if it is over already.
     pub(crate) fn hand_over(self: Arc<Self>, id: ExchangeId, is_served: bool) -> Option<(TakeLink, Option<Rest>)> {
-        let (head, whole) = self.step(|state, fx| {
+        let (head, whole) = self.step(|state, _| {
             let take = state.takes.get_mut(&ByRequest(id)).filter(|take| take.flows.over.is_none())?;
             take.hand = if is_served { Hand::Served } else { Hand::Taken };
             take.has_place = is_served;
-            take.flows.hand_over(&mut state.outbox, fx);
+            // Nothing is granted before the program reads: until then it may give the request back.
             Some((take.head.take()?, take.flows.inflow.take_rest()))
         })?;
-        Some((TakeLink { conn: self, id, head, is_released: AtomicBool::new(false) }, whole))
+        Some((TakeLink { conn: self, id, head, is_released: AtomicBool::new(false), owed: OnceLock::new() }, whole))
     }
 
     /// Returns a request that the program hasn't seen.
@@ -44,6 +45,8 @@ pub(crate) struct TakeLink {
     head: Head,
     /// The connection keeps nothing of it any more.
     is_released: AtomicBool,
+    /// Whose place comes back with this, because the request was given back.
+    owed: OnceLock<Arc<Core>>,
 }
 
 impl TakeLink {
@@ -65,10 +68,27 @@ impl TakeLink {
     /// The program doesn't want what is left of the body.
     pub(crate) fn discard_body(&self) {
         self.conn.step(|state, _| {
-            if let Some(take) = state.takes.get_mut(&ByRequest(self.id)) {
+            if let Some(take) = state.takes.get_mut(&ByRequest(self.id)).filter(|_| !self.is_released()) {
                 take.flows.inflow.discard();
             }
         });
+    }
+
+    /// Returns the request, of which nothing was begun, and withdraws its receive; opened again with what is given.
+    ///
+    /// # Errors
+    /// If it is over, or was accepted.
+    pub(crate) fn hand_back(&self) -> Result<Withdrawn, Error> {
+        let back = self.conn.step(|state, fx| {
+            let back = state.hand_back(self.id, fx)?;
+            // The same request may come again on this connection: from here on, this is no hand on it.
+            self.is_released.store(true, Ordering::Relaxed);
+            Ok::<_, Error>(back)
+        })?;
+        if back.had_place {
+            let _ = self.owed.set(Arc::clone(&back.core));
+        }
+        Ok(Withdrawn { conn: Arc::clone(&self.conn), core: back.core })
     }
 
     /// Starts the response, if that wasn't done, with the metadata that is left in `head`.
@@ -157,7 +177,11 @@ impl TakeLink {
 
     /// The program has let go of the way to answer.
     pub(crate) fn drop_responder(&self) {
-        self.conn.step(|state, fx| state.drop_responder(self.id, fx));
+        self.conn.step(|state, fx| {
+            if !self.is_released() {
+                state.drop_responder(self.id, fx);
+            }
+        });
     }
 
     /// The handler is done: what it dropped unanswered fails with its words; what it passed on goes on.
@@ -174,11 +198,16 @@ impl TakeLink {
                     state.release_take(last.id, fx);
                 });
             }
-            Err(shared) => shared.conn.step(|state, fx| state.settle_take(shared.id, failure, fx)),
+            Err(shared) => shared.conn.step(|state, fx| {
+                if !shared.is_released() {
+                    state.settle_take(shared.id, failure, fx);
+                }
+            }),
         }
     }
 
-    /// Whoever doesn't see it released though it is finds nothing to do, so no order is needed.
+    /// It is set under the connection's lock. Whoever looks without that and doesn't see it yet finds nothing to do, so no
+    /// order is needed; where the request may have come again, it is looked at under the lock.
     fn is_released(&self) -> bool {
         self.is_released.load(Ordering::Relaxed)
     }
@@ -189,6 +218,30 @@ impl Drop for TakeLink {
         if !self.is_released() {
             self.conn.step(|state, fx| state.release_take(self.id, fx));
         }
+        if let Some(core) = self.owed.take() {
+            core.raise(1);
+        }
+    }
+}
+
+/// A receive that isn't open for a while; dropped, it is opened again, if its receiver still wants it.
+#[derive(Debug)]
+pub(crate) struct Withdrawn {
+    conn: Arc<Conn>,
+    core: Arc<Core>,
+}
+
+impl Withdrawn {
+    /// Waits for as long as a receiver should rest that can't begin what it was given, or until it is closed.
+    pub(crate) async fn rest(self) {
+        self.core.rest().await;
+    }
+}
+
+impl Drop for Withdrawn {
+    fn drop(&mut self) {
+        // On another connection it was opened with that.
+        self.conn.attach(&self.core);
     }
 }
 

@@ -80,6 +80,14 @@ pub(crate) enum Answer {
     Fault(Fault),
 }
 
+/// Whose a request was that the program gave back.
+#[derive(Debug)]
+pub(crate) struct HandedBack {
+    pub(crate) core: Arc<Core>,
+    /// It used one of the places that [`serve`](crate::Receiver::serve) has.
+    pub(super) had_place: bool,
+}
+
 /// What became of a request that was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Answered {
@@ -144,6 +152,28 @@ impl State {
             self.open -= 1;
             self.give_back_lane(take.flows.lane, fx);
         }
+    }
+
+    /// Returns a request that the program has in hand and hasn't begun, behind the withdrawal of its receive: what can't
+    /// be begun now can't be in another place of the same receiver either. Gives what the place was for.
+    ///
+    /// # Errors
+    /// If it is over, or was accepted.
+    pub(super) fn hand_back(&mut self, id: ExchangeId, fx: &mut Effects) -> Result<HandedBack, Error> {
+        let Entry::Occupied(entry) = self.takes.entry(ByRequest(id)) else { return Err(Error::Over) };
+        let Taking { flows, is_started, .. } = entry.get();
+        if let Some(over) = &flows.over {
+            return Err(over.error());
+        }
+        if *is_started || flows.outflow.is_closing() || flows.inflow.is_granted() {
+            return Err(Error::Begun);
+        }
+        let mut take = entry.remove();
+        self.open -= 1;
+        self.withdraw(&take.core, fx);
+        self.give_back_lane(take.flows.lane, fx);
+        take.flows.end(Over::Done, fx);
+        Ok(HandedBack { core: take.core, had_place: take.has_place })
     }
 
     /// The exchange is over; `Done` means that the response is closed, all of it being in the outbox.

@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use tieline_protocol::{ChannelId, ExchangeId, Metadata};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
+use super::resting::Resting;
 use crate::conn::Conn;
 use crate::conn::effects::{Effects, register};
 use crate::error::Error;
@@ -49,6 +52,8 @@ pub(crate) struct Core {
     channel: ChannelId,
     metadata: Metadata,
     state: Mutex<State>,
+    /// Cancelled when it is closed.
+    closing: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -60,6 +65,7 @@ struct State {
     waker: Option<Waker>,
     failed: Option<Error>,
     closed: bool,
+    resting: Resting,
 }
 
 impl Core {
@@ -73,8 +79,10 @@ impl Core {
             waker: None,
             failed: None,
             closed: false,
+            resting: Resting::default(),
         };
-        Arc::new(Self { channel: ChannelId::of_name(&name), name, metadata, state: Mutex::new(state) })
+        let channel = ChannelId::of_name(&name);
+        Arc::new(Self { channel, name, metadata, state: Mutex::new(state), closing: CancellationToken::new() })
     }
 
     pub(crate) fn name(&self) -> Arc<str> {
@@ -144,6 +152,7 @@ impl Core {
             state.closed = true;
             (std::mem::take(&mut state.queue), state.attached.take(), state.waker.take())
         };
+        self.closing.cancel();
         if let Some(conn) = &conn {
             conn.withdraw(self);
         }
@@ -154,6 +163,15 @@ impl Core {
             waker.wake();
         }
         conn
+    }
+
+    /// Waits for as long as it should take no requests because it gave one back; or until it is closed.
+    pub(crate) async fn rest(&self) {
+        let until = self.lock().resting.until(Instant::now());
+        tokio::select! {
+            () = sleep_until(until) => {}
+            () = self.closing.cancelled() => {}
+        }
     }
 
     /// Makes the receiver ready for `more` requests, now or on the next connection.

@@ -6,11 +6,13 @@
 //! | [`serve`], [`places`] | handlers instead of a loop, and the tasks that run them |
 //! | [`request`] | a request and its body |
 //! | [`respond`] | the answer |
+//! | [`resting`] | how long a receiver isn't ready that gave a request back |
 
 pub(crate) mod core;
 mod places;
 pub(crate) mod request;
 pub(crate) mod respond;
+mod resting;
 mod serve;
 
 use std::future::{IntoFuture, poll_fn};

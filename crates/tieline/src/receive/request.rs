@@ -108,6 +108,30 @@ impl Request {
         self.responder
     }
 
+    /// Gives the request back, because nothing of it was begun: it goes to another receiver that is ready, or waits for
+    /// one. What isn't handed out again ends as [unstarted](crate::Outcome::Unstarted) for its sender.
+    ///
+    /// This is for a program that finds that it can't work now: a service that it passes requests to isn't there, a place
+    /// that it needs is taken. It vouches that sending the request again repeats nothing. The metadata may have been looked
+    /// at; of the body nothing may have been read, and the response not begun.
+    ///
+    /// The receiver takes no request for a while then: 200 ms at most, and twice as long each time that it gives back one
+    /// more, up to 5 s. The future resolves when that is over or the receiver is closed. The server hands a request out
+    /// three times at most, so a receiver that knows that it can't work for longer should be closed until it can.
+    ///
+    /// # Errors
+    /// [`Error::Begun`]; the request fails then. If the request was over before, that error.
+    ///
+    /// # Cancellation safety
+    /// The request is given back with the first poll. Dropping the future ends the rest.
+    pub async fn give_back(self) -> Result<(), Error> {
+        if self.body.bytes_received() > 0 {
+            return Err(Error::Begun);
+        }
+        self.body.body.incoming.hand_back()?.rest().await;
+        Ok(())
+    }
+
     /// Fails the request with these words.
     ///
     /// # Errors

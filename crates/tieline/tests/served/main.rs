@@ -2,6 +2,7 @@
 
 mod bodies;
 mod ends;
+mod giving_back;
 mod holding;
 mod rolling;
 mod routing;

@@ -120,7 +120,7 @@ async fn complete_response_is_granted_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn request_body_is_granted_when_it_is_handed_over_and_that_accepts_it() {
+async fn request_body_is_granted_when_the_program_reads_it_and_that_accepts_it() {
     let (client, mut wire, _dock) = connected().await;
     let opening = tokio::spawn(client.receive("x").open());
     wire.receive("x").await;
@@ -129,9 +129,11 @@ async fn request_body_is_granted_when_it_is_handed_over_and_that_accepts_it() {
     wire.send(start(Kind::StartRequest, id, b"begun")).await;
     wire.expect_nothing().await;
     let mut request = receiver.next().await.unwrap().unwrap();
-    assert_eq!(wire.expect(Kind::AckRequest).await.header.value, WINDOW_FIRST);
+    wire.expect_nothing().await;
+    assert_eq!(request.body().chunk().await.unwrap().unwrap(), "begun");
+    assert_eq!(wire.expect(Kind::AckRequest).await.header.value, WINDOW_FIRST + 5);
     wire.send(finally(frame(Kind::ChunkRequest, id, 5, " and done"))).await;
-    assert_eq!(request.body().bytes(100).await.unwrap(), "begun and done");
+    assert_eq!(request.body().bytes(100).await.unwrap(), " and done");
     wire.expect_nothing().await;
 }
 
@@ -155,6 +157,10 @@ async fn nothing_is_granted_behind_the_end_of_a_request_however_long_it_is() {
     let id = crate::wire::foreign(5, "x");
     wire.send(start(Kind::StartRequest, id, b"")).await;
     let mut request = receiver.next().await.unwrap().unwrap();
+    {
+        let mut reading = std::pin::pin!(request.body().chunk());
+        assert!(crate::wire::poll_once(reading.as_mut()).is_pending());
+    }
     wire.expect(Kind::AckRequest).await;
     for part in 0..4 {
         wire.exchange(Kind::ChunkRequest, id, part * 64 * KIB, vec![1; 64 * KIB as usize]).await;

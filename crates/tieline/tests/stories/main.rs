@@ -6,6 +6,7 @@
 mod cancelling;
 mod draining;
 mod flowing;
+mod giving_back;
 mod hostile;
 mod initial;
 mod living;

@@ -223,10 +223,9 @@ async fn cancelled_request_says_so_everywhere() {
     let mut receiver = open(&client, &mut wire).await;
     let id = foreign(5, "x");
     wire.send(start(Kind::StartRequest, id, b"begun")).await;
-    let request = receiver.next().await.unwrap().unwrap();
-    wire.expect(Kind::AckRequest).await;
-    let (mut body, responder) = request.into_parts();
+    let (mut body, responder) = receiver.next().await.unwrap().unwrap().into_parts();
     assert_eq!(body.chunk().await.unwrap().unwrap(), "begun");
+    wire.expect(Kind::AckRequest).await;
     let mut writer = responder.writer();
     writer.send("part").await.unwrap();
     wire.expect(Kind::StartResponse).await;
@@ -261,10 +260,10 @@ async fn body_may_be_read_while_the_response_is_written() {
     let id = foreign(5, "x");
     wire.send(start(Kind::StartRequest, id, b"one")).await;
     let (mut body, responder) = receiver.next().await.unwrap().unwrap().into_parts();
-    wire.expect(Kind::AckRequest).await;
     let mut writer = responder.start().await.unwrap();
     assert_eq!(body_of(&wire.expect(Kind::StartResponse).await), "");
     writer.send(body.chunk().await.unwrap().unwrap()).await.unwrap();
+    wire.expect(Kind::AckRequest).await;
     assert_eq!(wire.expect(Kind::ChunkResponse).await.payload, "one");
     wire.exchange(Kind::ChunkRequest, id, 3, "two").await;
     writer.send(body.chunk().await.unwrap().unwrap()).await.unwrap();
