@@ -20,10 +20,12 @@ mod send;
 mod serve;
 mod signals;
 mod terminal;
+mod tls;
 mod token;
 mod toml_file;
 mod top;
 mod units;
+mod web;
 
 use std::io;
 use std::process::ExitCode;

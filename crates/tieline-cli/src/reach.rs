@@ -1,15 +1,14 @@
 //! Where the server is, and how long to try for it: what `send` and `receive` have in common.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use tieline::{Address, Client, Code, Outcome, Status, TlsOptions, TlsTrouble};
+use tieline::{Address, Client, Outcome, Status, TlsTrouble};
 use tokio::sync::watch;
 
 use crate::address;
 use crate::exit::{self, Failure, Started};
-use crate::files;
 use crate::terminal::say;
+use crate::tls::{self, TlsArgs};
 use crate::token::own::TokenFrom;
 use crate::units::Span;
 
@@ -20,21 +19,8 @@ pub(crate) struct Reach {
     #[arg(long, value_name = "ADDR", env = "TIELINE_SERVER", default_value = address::DEFAULT)]
     pub(crate) server: Address,
 
-    /// Over tls://, trust the authorities in this file (PEM) instead of those of the system
-    #[arg(long, value_name = "FILE", env = "TIELINE_CA")]
-    pub(crate) ca: Option<PathBuf>,
-
-    /// Show this certificate (PEM) to a server that asks for one
-    #[arg(long, value_name = "FILE", env = "TIELINE_CERT", requires = "key")]
-    pub(crate) cert: Option<PathBuf>,
-
-    /// The certificate's private key (PEM)
-    #[arg(long, value_name = "FILE", env = "TIELINE_KEY", requires = "cert")]
-    pub(crate) key: Option<PathBuf>,
-
-    /// Expect this name in the server's certificate, not the host of --server
-    #[arg(long, value_name = "NAME", env = "TIELINE_SERVER_NAME")]
-    pub(crate) server_name: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 
     #[command(flatten)]
     pub(crate) token: TokenFrom,
@@ -60,32 +46,13 @@ impl Reach {
         if let Some(token) = self.token.token()? {
             builder = builder.token(token);
         }
-        if let Some(tls) = self.tls() {
+        if let Some(tls) = self.tls.options() {
             builder = builder.tls(tls);
         }
         builder.build().map_err(|error| match error {
             tieline::Error::TlsOptions { .. } => Failure::new(exit::CONFIG, error.to_string()),
             error => Failure::new(exit::USAGE, error.to_string()),
         })
-    }
-
-    /// What is said of TLS, if anything is.
-    fn tls(&self) -> Option<TlsOptions> {
-        if let Some(warning) = self.key.as_deref().and_then(files::open_to_others) {
-            say(format!("tieline: {warning}"));
-        }
-        let mut is_said = false;
-        let mut options = TlsOptions::new();
-        if let Some(ca) = &self.ca {
-            (is_said, options) = (true, options.authority_file(ca));
-        }
-        if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
-            (is_said, options) = (true, options.identity_files(cert, key));
-        }
-        if let Some(name) = &self.server_name {
-            (is_said, options) = (true, options.server_name(name));
-        }
-        is_said.then_some(options)
     }
 
     /// What is said of an error that is about no request.
@@ -107,14 +74,7 @@ impl Reach {
 
     /// What is said when no connection over TLS comes about; `safety` follows on the same line.
     pub(crate) fn no_tls(&self, trouble: TlsTrouble, reason: &str, safety: &str) -> Failure {
-        let words = format!("no connection over TLS to {}: {reason}.{safety}", self.server);
-        let failure = Failure::new(exit::status_of(Code::Unauthorized, Started::No), words);
-        match trouble {
-            TlsTrouble::UnknownAuthority => failure.line("trust its authority:  --ca FILE"),
-            TlsTrouble::WrongName => failure.line("if that is the right server all the same:  --server-name NAME"),
-            TlsTrouble::ClientCertificate => failure.line("show a certificate:  --cert FILE --key FILE"),
-            _ => failure,
-        }
+        tls::refused_with_advice(&self.server.to_string(), trouble, reason, safety)
     }
 
     /// Says so once if the server isn't reached soon. Returns when it is.

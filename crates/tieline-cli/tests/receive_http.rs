@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver as Inbox};
 use std::thread;
 
 use nix::sys::signal::Signal;
-use support::{PATIENCE, Running, Server, run, tieline, wait_until};
+use support::{PATIENCE, Running, Server, run, tieline};
 
 /// A service that answers each connection in a thread of its own.
 struct Service {
@@ -327,7 +327,7 @@ fn a_receiver_is_ready_only_while_its_service_is_there() {
     let place = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = place.local_addr().unwrap().to_string();
     drop(place);
-    let receiver = start_receive(&server, "comes", &format!("http://{address}/"), &["--service-wait", "1ms"]);
+    let receiver = start_receive(&server, "comes", &format!("http://{address}/"), &[]);
     receiver.line_with("waiting for http://");
     run(&mut server.send("comes", &["--no-wait"]), "x").code(69);
     let service = Service::at(&address, |mut asked| {
@@ -339,35 +339,69 @@ fn a_receiver_is_ready_only_while_its_service_is_there() {
     drop(service);
 }
 
-#[test]
-fn a_request_whose_service_is_gone_fails_and_the_next_waits_in_the_queue() {
-    let server = Server::start();
+/// A receiver that is ready for a service that is gone meanwhile, and where that was.
+fn bereft(server: &Server, channel: &str, flags: &[&str]) -> (Running, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let receiver = start_receive(&server, "gone", &format!("http://{address}/"), &["--service-wait", "1ms"]);
-    receiver.line_with("gone  1 ready");
-    drop(listener);
-    run(&mut server.send("gone", &[]), "x").code(1).says(&["can't be reached", "has seen nothing of the request"]);
-    receiver.line_with("taking no more until it can");
-    wait_until("it is withdrawn", || run(&mut server.send("gone", &["--no-wait"]), "x").code_is(69));
-    let next = Running::start(&mut server.send("gone", &[]));
-    let _service = Service::at(&address, |mut asked| {
+    let receiver = start_receive(server, channel, &format!("http://{address}/"), flags);
+    receiver.line_with(" ready");
+    (receiver, address)
+}
+
+#[test]
+fn a_request_that_its_service_never_saw_goes_to_another_receiver() {
+    let server = Server::start();
+    let (gone, _) = bereft(&server, "shared", &["--jobs", "4"]);
+    let sender = Running::start(&mut server.send("shared", &[]));
+    gone.line_with("taking no more until it can");
+    gone.line_with("given back: the service has seen nothing of it");
+    let service = Service::start(|mut asked| {
         asked.body();
-        asked.reply("200 OK", "", "back");
+        asked.reply("200 OK", "", "from the other one");
     });
-    next.wait().code(0).wrote("back");
+    let _other = service.receive(&server, "shared", &[]);
+    sender.wait().code(0).wrote("from the other one");
+}
+
+#[test]
+fn a_long_request_that_its_service_never_saw_goes_to_another_receiver_whole() {
+    let server = Server::start();
+    let (gone, _) = bereft(&server, "shared", &[]);
+    let body = vec![b'x'; 2 << 20];
+    let mut sender = server.send("shared", &[]);
+    let sending = thread::spawn({
+        let body = body.clone();
+        move || run(&mut sender, body)
+    });
+    gone.line_with("given back");
+    let service = Service::start(|mut asked| {
+        let body = asked.body().unwrap();
+        asked.reply("200 OK", "", body);
+    });
+    let _other = service.receive(&server, "shared", &[]);
+    let ended = sending.join().unwrap().code(0);
+    assert!(ended.stdout == body, "{} bytes came back", ended.stdout.len());
+}
+
+#[test]
+fn a_request_that_its_service_never_saw_is_told_to_be_unstarted() {
+    let server = Server::start();
+    let (_gone, _) = bereft(&server, "gone", &[]);
+    let safe = ["no receiver", "Nothing was started: safe to send again."];
+    run(&mut server.send("gone", &["--no-wait"]), "x").code(69).says(&safe);
+    let (_gone, _) = bereft(&server, "late", &[]);
+    let safe = ["before its deadline", "Nothing was started: safe to send again."];
+    run(&mut server.send("late", &["--timeout", "500ms"]), "x").code(75).says(&safe);
 }
 
 #[test]
 fn a_request_waits_for_a_service_that_is_being_restarted() {
     let server = Server::start();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let receiver = start_receive(&server, "again", &format!("http://{address}/"), &["--service-wait", "1m"]);
-    receiver.line_with("again  1 ready");
-    drop(listener);
+    let (receiver, address) = bereft(&server, "again", &[]);
     let sender = Running::start(&mut server.send("again", &[]));
     receiver.line_with("taking no more until it can");
+    // Nobody is ready, and nobody is thought to be.
+    run(&mut server.send("again", &["--no-wait"]), "x").code(69);
     let _service = Service::at(&address, |mut asked| {
         asked.body();
         asked.reply("200 OK", "", "here again");

@@ -32,6 +32,8 @@ impl Asked {
                 "tieline-wait" => asked.wait = Some(span(name, value)?),
                 "tieline-timeout" => asked.timeout = Some(span(name, value)?),
                 "tieline-no-wait" => asked.no_wait = switch(name, value)?,
+                // From the receiver of another bus, whose service this is: they say where the request comes from.
+                "tieline-channel" | "tieline-request-id" => {}
                 "tieline-idempotent" => asked.idempotent = switch(name, value)?,
                 other => match other.strip_prefix(META) {
                     Some("") => return Err(Refusal::header(other, "a name behind it", "tieline-meta-width: 128")),

@@ -44,7 +44,7 @@
 //! # Where things are
 //! | to | use |
 //! |---|---|
-//! | connect | [`Client`], [`ClientBuilder`], [`Address`], [`TlsOptions`], [`Token`], [`Status`] |
+//! | connect | [`Client`], [`ClientBuilder`], [`Address`], [`TlsOptions`], [`Https`], [`Token`], [`Status`] |
 //! | send | [`SendRequest`], [`Body`], [`BodySender`], [`Retry`] |
 //! | read a response | [`Response`], [`Upload`] |
 //! | receive | [`ReceiveBuilder`], [`Receiver`] |
@@ -93,7 +93,7 @@ pub use response::Response;
 pub use send::SendRequest;
 pub use send::retry::Retry;
 #[cfg(feature = "tls")]
-pub use tls::TlsOptions;
+pub use tls::{Https, TlsOptions};
 pub use token::Token;
 pub use trouble::TlsTrouble;
 

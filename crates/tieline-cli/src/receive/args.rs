@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 
 use hyper::Method;
 
-use super::http::Url;
 use crate::channel::Name;
 use crate::reach::Reach;
 use crate::units::{Size, Span};
+use crate::web::Url;
 
 /// The flags of `tieline receive`.
 #[derive(clap::Args, Debug)]
@@ -39,9 +40,13 @@ pub(crate) struct Args {
 /// The flags of a receiver that is an HTTP service.
 #[derive(clap::Args, Debug)]
 pub(super) struct ServiceArgs {
-    /// Pass requests on to this HTTP service instead of a command, as http://HOST:PORT/PATH
+    /// Pass requests on to this HTTP service instead of a command, as http://HOST:PORT/PATH, or https://
     #[arg(long, value_name = "URL")]
     pub(super) http: Option<Url>,
+
+    /// Over https, trust the authorities in this file (PEM) instead of those of the system
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub(super) http_ca: Option<PathBuf>,
 
     /// The method of the requests to the service
     #[arg(long, value_name = "METHOD", default_value = "POST", requires = "http")]
@@ -51,10 +56,6 @@ pub(super) struct ServiceArgs {
     /// services that don't take chunks. A longer one is streamed [default: only what is there at once]
     #[arg(long, value_name = "SIZE", requires = "http")]
     pub(super) buffer: Option<Size>,
-
-    /// How long a request waits for a service that can't be connected to, before it fails
-    #[arg(long, value_name = "DURATION", default_value = "10s", requires = "http")]
-    pub(super) service_wait: Span,
 
     /// Take a response that has neither a length nor chunks for complete when the connection ends, which it also does
     /// when the service dies
@@ -79,6 +80,7 @@ TIELINE_META_NAME for each piece of metadata (upper-case, '-' as '_'). TIELINE_T
 
 With --http, the request's body is the body of an HTTP request, with content-type, traceparent and each piece of metadata \
 as Tieline-Meta-NAME; the response's body and the same headers come back, as they come. A status other than 2xx fails the \
-response with the beginning of its body. Cancel and deadline close the connection.
+response with the beginning of its body. Cancel and deadline close the connection. A request that finds no service is \
+given back, and goes to another receiver or waits; no more are taken until the service is there.
 
 Ctrl-C or SIGTERM once: take no more and finish. Twice: end the commands now.";

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::Args;
 use super::command::Program;
 use super::guard::Guard;
-use super::http::{self, Service};
+use super::http::{self, Ended, Service};
 use super::job::Work;
 use crate::exit::{self, Failure};
 use crate::reach::tell_losses;
@@ -37,9 +37,17 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let ending = |signals| tokio::spawn(end_on_signals(signals, channel.clone(), finish.clone(), now.clone()));
     let mention = || tokio::spawn(args.reach.clone().mention_waiting(client.clone()));
     let (ending, waiting, served) = if let Some(url) = args.service.http.clone() {
-        let service = Arc::new(Service::new(&channel, url, &args.service, now.clone()));
+        let service = Arc::new(Service::new(&channel, url, &args.service, now.clone())?);
         let (ending, waiting) = (ending(signals), mention());
-        (ending, waiting, http::serve(service, &places, &finish).await)
+        let served = http::serve(service, &places, &finish).await;
+        (
+            ending,
+            waiting,
+            served.map_err(|ended| match ended {
+                Ended::Bus(error) => args.reach.failure(&error),
+                Ended::Service(failure) => failure,
+            }),
+        )
     } else {
         let guard = Guard::start().map_err(internal)?;
         let program = Program::new(args.command, guard).map_err(|words| Failure::new(exit::USAGE, words))?;
@@ -49,12 +57,12 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             let work = Arc::clone(&work);
             async move { work.answer(request).await }
         };
-        (ending, waiting, places.serve(handler, &finish).await)
+        (ending, waiting, places.serve(handler, &finish).await.map_err(|error| args.reach.failure(&error)))
     };
     let _ = timeout(GOODBYE, client.close()).await;
     waiting.abort();
     ending.abort();
-    served.map_err(|error| args.reach.failure(&error))
+    served
 }
 
 /// The places in which requests are worked on.

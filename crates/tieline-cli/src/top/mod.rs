@@ -15,11 +15,13 @@ use std::time::Duration;
 
 use tieline_server::observe::{PAGE_MAX, Sort};
 
-use self::fetch::{Server, Url};
+use self::fetch::Server;
 use self::figures::Look;
 use crate::exit::{self, Failure};
+use crate::tls::TlsArgs;
 use crate::token::own::TokenFrom;
 use crate::units::Span;
+use crate::web::{Dialer, Url};
 
 /// Where a server speaks HTTP, if nobody says otherwise.
 const DEFAULT: &str = "http://127.0.0.1:7071";
@@ -31,8 +33,11 @@ const EVERY_MIN: Duration = Duration::from_secs(1);
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Where the server speaks HTTP
-    #[arg(long, value_name = "URL", env = "TIELINE_HTTP_URL", default_value = DEFAULT)]
+    #[arg(long, value_name = "URL", env = "TIELINE_HTTP_URL", default_value = DEFAULT, value_parser = server)]
     http: Url,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 
     #[command(flatten)]
     token: TokenFrom,
@@ -63,7 +68,7 @@ pub(crate) struct Args {
 /// # Errors
 /// If the server is out of reach, or doesn't let us watch.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
-    let server = Server::new(args.http, args.token.token()?);
+    let server = Server::new(Dialer::new(args.http, args.tls.options())?, args.token.token()?);
     if !args.once {
         return screen::run(&server, args.sort, args.limit, args.every.0).await;
     }
@@ -86,6 +91,12 @@ async fn look_twice(server: &Server, sort: Sort, limit: usize) -> Result<Look, F
     server.look(sort, limit).await
 }
 
+/// A server is a host and a port; what is asked there, this command knows.
+fn server(text: &str) -> Result<Url, String> {
+    let wrong = || format!("'{text}' is not the address of a server: write http://HOST:PORT, or https://HOST:PORT");
+    text.parse().ok().filter(|url: &Url| url.path == "/").ok_or_else(wrong)
+}
+
 fn interval(text: &str) -> Result<Span, String> {
     let span: Span = text.parse()?;
     if span.0 < EVERY_MIN { Err("the server looks once a second, so 1s is the least".to_owned()) } else { Ok(span) }
@@ -94,4 +105,19 @@ fn interval(text: &str) -> Result<Span, String> {
 fn channels(text: &str) -> Result<usize, String> {
     let most = || format!("from 1 to {PAGE_MAX}");
     text.parse().ok().filter(|count| (1..=PAGE_MAX).contains(count)).ok_or_else(most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_host_and_a_port() {
+        for right in ["http://127.0.0.1:7071", "http://[::1]:7071/", "https://bus.example"] {
+            assert!(server(right).is_ok(), "{right}");
+        }
+        for wrong in ["", "127.0.0.1:7071", "tcp://127.0.0.1:7071", "http://x/path", "http://x?y"] {
+            assert!(server(wrong).unwrap_err().contains("write http://HOST:PORT"), "{wrong}");
+        }
+    }
 }

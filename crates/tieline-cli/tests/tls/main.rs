@@ -4,6 +4,7 @@
 mod support;
 
 mod certs;
+mod http;
 mod idle;
 mod logs;
 mod reload;

@@ -26,7 +26,7 @@ use super::effects::{Effects, register};
 use super::gather::{Gather, go_last};
 use super::incoming::Fatal;
 use super::state::{Loss, State};
-use crate::tls::refusal;
+use crate::tls::{Speech, refusal};
 use crate::trouble::TlsTrouble;
 
 /// Bytes that a read has room for: two full frames, so that few bodies are cut by the buffer's end.
@@ -217,7 +217,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     }
 
     fn cannot_read(&self, error: &io::Error) -> Cause {
-        match refusal(error) {
+        match refusal(error, Speech::Bus) {
             // The server judges a client's certificate when the handshake is complete here already.
             Some((trouble, reason)) if !self.greeted => Cause::NoTls(trouble, reason),
             // So TLS calls an end without its goodbye. Nothing rests on that: what lacks an end of its own is cut off.

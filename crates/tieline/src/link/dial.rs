@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use crate::address::Address;
 use crate::error::Error;
-use crate::tls::{Connector, TlsOptions};
+use crate::tls::{Connector, Speech, TlsOptions};
 
 /// A stream of bytes that a connection can run over.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -50,7 +50,7 @@ impl Dialer {
             }
             Address::Tcp { host, port } => Self::with(name, move || tcp(host.clone(), port)),
             Address::Tls { host, port } => {
-                let connector = Connector::new(tls.unwrap_or(&TlsOptions::default()), &host)?;
+                let connector = Connector::new(tls.unwrap_or(&TlsOptions::default()), &host, Speech::Bus)?;
                 Self::with(name, move || {
                     let (host, connector) = (host.clone(), connector.clone());
                     async move { connector.connect(tcp(host, port).await?).await }

@@ -13,7 +13,7 @@ use super::{Hub, Link, Status, is_refusal, lock};
 use crate::conn::driver::drive;
 use crate::conn::{Conn, Stage};
 use crate::error::Error;
-use crate::tls::refusal;
+use crate::tls::{Speech, refusal};
 
 /// The pause before a second try; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -89,7 +89,7 @@ async fn connect(hub: &Arc<Hub>) -> Result<Arc<Conn>, Error> {
 async fn dial(hub: &Arc<Hub>) -> Result<BoxTransport, Error> {
     match timeout(DIAL_WITHIN, hub.settings.dialer.dial()).await {
         Ok(Ok(io)) => Ok(io),
-        Ok(Err(error)) => Err(match refusal(&error) {
+        Ok(Err(error)) => Err(match refusal(&error, Speech::Bus) {
             Some((trouble, reason)) => hub.no_tls(trouble, reason),
             None => hub.unreachable_because(error.to_string()),
         }),

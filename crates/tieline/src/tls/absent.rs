@@ -12,12 +12,18 @@ use crate::trouble::TlsTrouble;
 #[derive(Clone, Default, Debug)]
 pub(crate) struct TlsOptions(());
 
+/// What would be spoken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Speech {
+    Bus,
+}
+
 /// Never made.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector(());
 
 impl Connector {
-    pub(crate) fn new(_: &TlsOptions, _host: &str) -> Result<Self, Error> {
+    pub(crate) fn new(_: &TlsOptions, _host: &str, _: Speech) -> Result<Self, Error> {
         Err(Error::TlsOptions { reason: "TLS is not built in: turn the feature 'tls' on".to_owned() })
     }
 
@@ -27,6 +33,6 @@ impl Connector {
     }
 }
 
-pub(crate) fn refusal(_: &io::Error) -> Option<(TlsTrouble, String)> {
+pub(crate) fn refusal(_: &io::Error, _: Speech) -> Option<(TlsTrouble, String)> {
     None
 }

@@ -11,7 +11,6 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
-use tieline_protocol::header::ALPN;
 use tieline_protocol::limits::TLS_QUEUE;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -19,6 +18,7 @@ use tokio_rustls::client::TlsStream;
 use tracing::warn;
 
 use super::options::{Source, TlsOptions};
+use super::speech::Speech;
 use crate::error::Error;
 
 /// Makes the connections of one client. Cloning is cheap.
@@ -27,6 +27,7 @@ pub(crate) struct Connector(Arc<Inner>);
 
 struct Inner {
     options: TlsOptions,
+    speech: Speech,
     name: ServerName<'static>,
     /// The platform's authorities, if those are trusted; they are many, and read once.
     platform: Option<Arc<dyn ServerCertVerifier>>,
@@ -35,11 +36,11 @@ struct Inner {
 }
 
 impl Connector {
-    /// Reads and judges the options.
+    /// Reads and judges the options, for connections that carry this.
     ///
     /// # Errors
     /// [`Error::TlsOptions`], which says what can't be used.
-    pub(crate) fn new(options: &TlsOptions, host: &str) -> Result<Self, Error> {
+    pub(crate) fn new(options: &TlsOptions, host: &str, speech: Speech) -> Result<Self, Error> {
         let wrong = |reason| Error::TlsOptions { reason };
         let name = options.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
@@ -49,8 +50,8 @@ impl Connector {
             Some(_) => None,
             None => Some(platform().map_err(wrong)?),
         };
-        let config = Mutex::new(config(options, platform.as_ref()).map_err(wrong)?);
-        Ok(Self(Arc::new(Inner { options: options.clone(), name, platform, config })))
+        let config = Mutex::new(config(options, speech, platform.as_ref()).map_err(wrong)?);
+        Ok(Self(Arc::new(Inner { options: options.clone(), speech, name, platform, config })))
     }
 
     /// Shakes hands with the server at the other end.
@@ -71,7 +72,7 @@ impl Inner {
     fn present_config(&self) -> Arc<ClientConfig> {
         let mut last = self.config.lock().unwrap_or_else(PoisonError::into_inner);
         if self.options.may_change() {
-            match config(&self.options, self.platform.as_ref()) {
+            match config(&self.options, self.speech, self.platform.as_ref()) {
                 Ok(config) => *last = config,
                 Err(reason) => warn!(reason, "TLS goes on with the certificates that were read before"),
             }
@@ -95,7 +96,11 @@ fn platform() -> Result<Arc<dyn ServerCertVerifier>, String> {
     Ok(Arc::new(verifier.map_err(|error| format!("this system names no authorities to trust ({error}): give one"))?))
 }
 
-fn config(options: &TlsOptions, platform: Option<&Arc<dyn ServerCertVerifier>>) -> Result<Arc<ClientConfig>, String> {
+fn config(
+    options: &TlsOptions,
+    speech: Speech,
+    platform: Option<&Arc<dyn ServerCertVerifier>>,
+) -> Result<Arc<ClientConfig>, String> {
     let verifier = match (&options.authority, platform) {
         (Some(authority), _) => {
             let words = |reason: String| format!("the authority{authority} can't be used: {reason}");
@@ -122,7 +127,7 @@ fn config(options: &TlsOptions, platform: Option<&Arc<dyn ServerCertVerifier>>) 
             })?
         }
     };
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = vec![speech.alpn().to_vec()];
     // Each connection is judged by the certificates of the day, as the server does too.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))

@@ -4,16 +4,18 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
+use super::speech::Speech;
 use crate::trouble::TlsTrouble;
 
 /// What is wrong, if the error says that the same handshake would end the same way.
-pub(crate) fn refusal(error: &io::Error) -> Option<(TlsTrouble, String)> {
+pub(crate) fn refusal(error: &io::Error, speech: Speech) -> Option<(TlsTrouble, String)> {
     let error = error.get_ref()?.downcast_ref::<TlsError>()?;
     let (trouble, words) = match error {
         TlsError::InvalidCertificate(error) => certificate(error),
-        TlsError::AlertReceived(alert) => alerted(*alert)?,
+        TlsError::AlertReceived(alert) => alerted(*alert, speech)?,
         TlsError::InvalidMessage(_) => {
-            (TlsTrouble::NotSpoken, "it does not speak TLS there; without TLS it is tcp://HOST:PORT".to_owned())
+            let words = format!("it does not speak TLS there; without TLS it is {}", speech.in_the_clear());
+            (TlsTrouble::NotSpoken, words)
         }
         TlsError::PeerIncompatible(why) => (TlsTrouble::NotAgreed, format!("it does not speak TLS 1.3 ({why:?})")),
         _ => return None,
@@ -53,7 +55,7 @@ fn certificate(error: &CertificateError) -> (TlsTrouble, String) {
 }
 
 /// What the server said that it doesn't take.
-fn alerted(alert: AlertDescription) -> Option<(TlsTrouble, String)> {
+fn alerted(alert: AlertDescription, speech: Speech) -> Option<(TlsTrouble, String)> {
     use AlertDescription::{
         AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
         DecryptError, HandshakeFailure, InsufficientSecurity, NoApplicationProtocol, ProtocolVersion, UnknownCA,
@@ -75,7 +77,7 @@ fn alerted(alert: AlertDescription) -> Option<(TlsTrouble, String)> {
             TlsTrouble::ClientCertificate,
             format!("it does not accept the certificate that this client shows ({alert:?})"),
         )),
-        NoApplicationProtocol => Some((TlsTrouble::NotAgreed, "it speaks TLS, but not Tieline's protocol".to_owned())),
+        NoApplicationProtocol => Some((TlsTrouble::NotAgreed, format!("it speaks TLS, but not {}", speech.name()))),
         HandshakeFailure | InsufficientSecurity | ProtocolVersion => {
             Some((TlsTrouble::NotAgreed, format!("it agrees to no TLS that is spoken here ({alert:?})")))
         }
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     fn judged(error: TlsError) -> Option<TlsTrouble> {
-        refusal(&io::Error::new(io::ErrorKind::InvalidData, error)).map(|(trouble, _)| trouble)
+        refusal(&io::Error::new(io::ErrorKind::InvalidData, error), Speech::Bus).map(|(trouble, _)| trouble)
     }
 
     #[test]
@@ -108,8 +110,8 @@ mod tests {
         ] {
             assert_eq!(judged(error), trouble);
         }
-        assert_eq!(refusal(&io::ErrorKind::ConnectionRefused.into()), None);
-        assert_eq!(refusal(&io::Error::other("another")), None);
+        assert_eq!(refusal(&io::ErrorKind::ConnectionRefused.into(), Speech::Bus), None);
+        assert_eq!(refusal(&io::Error::other("another"), Speech::Bus), None);
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! A request's way through the service.
 //!
 //! ```text
-//!                       status 2xx          its body ends as announced
-//!  connecting ─▶ asking ──────────▶ answering ───────────────────────▶ the response ends
-//!      │           │ other status       │ it doesn't
-//!      ▼           ▼                    ▼
-//!   the response fails, with what is known of why
+//!                         status 2xx          its body ends as announced
+//!  connecting ───▶ asking ──────────▶ answering ───────────────────────▶ the response ends
+//!      │             │ other status       │ it doesn't
+//!      ▼             ▼                    ▼
+//!  the request     the response fails, with what is known of why
+//!  is given back
 //! ```
 //!
 //! At any time the request may be over for another reason: then the connection is closed, which tells the service.
-//! Each request has a connection of its own, so that what is refused was certainly not seen by the service.
+//! Each request has a connection of its own, so that what finds none was certainly not seen by the service.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -22,17 +23,21 @@ use hyper::client::conn::http1;
 use hyper::header::{self, HeaderValue};
 use hyper::{HeaderMap, Method, Response};
 use hyper_util::rt::TokioIo;
-use tieline::{Code, Fault, Metadata, Request, RequestBody, RequestId, Responder, ResponseWriter};
+use tieline::{
+    Code, Fault, Metadata, Request, RequestBody, RequestId, Responder, ResponseWriter, TlsOptions, TlsTrouble,
+};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::super::args::ServiceArgs;
 use super::body::Up;
-use super::url::Url;
 use super::{connecting, headers};
+use crate::exit::Failure;
 use crate::terminal::{say, short};
+use crate::tls;
 use crate::units::Size;
+use crate::web::{Dialer, NoConnection, Stream, Url};
 
 /// How much of the body of a status that isn't 2xx goes to the sender, in bytes. (An error's frame keeps the end of a detail
 /// that is too long for it; here the beginning matters.)
@@ -44,10 +49,9 @@ const DETAIL_WITHIN: Duration = Duration::from_secs(2);
 /// A service that answers a channel's requests.
 pub(crate) struct Service {
     channel: String,
-    url: Url,
+    dialer: Dialer,
     method: Method,
     buffer: Option<u64>,
-    patience: Duration,
     trusts_close: bool,
     /// Set when requests must end at once.
     now: CancellationToken,
@@ -62,32 +66,69 @@ struct Begun {
 
 impl Service {
     /// The service at `url`, as it was asked for.
-    pub(crate) fn new(channel: &str, url: Url, args: &ServiceArgs, now: CancellationToken) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If what is said of TLS can't be used.
+    pub(crate) fn new(channel: &str, url: Url, args: &ServiceArgs, now: CancellationToken) -> Result<Self, Failure> {
+        let tls = args.http_ca.as_ref().map(|file| TlsOptions::new().authority_file(file));
+        Ok(Self {
             channel: channel.to_owned(),
-            url,
+            dialer: Dialer::new(url, tls)?,
             method: args.method.clone(),
             buffer: args.buffer.map(|size| size.0),
-            patience: args.service_wait.0,
             trusts_close: args.trust_close,
             now,
-        }
+        })
     }
 
     /// Waits until the service can be connected to.
-    pub(super) async fn is_there(&self) {
-        let refused = |error: &std::io::Error| say(format!("{}  waiting for {}: {error}", self.channel, self.url));
-        // It never gives up.
-        let _ = connecting::patiently(&self.url, None, refused).await;
+    ///
+    /// # Errors
+    /// If the service and this side don't trust each other.
+    pub(super) async fn is_there(&self) -> Result<(), Failure> {
+        let url = self.dialer.url();
+        let absent = |error: &NoConnection| say(format!("{}  waiting for {url}: {error}", self.channel));
+        connecting::until_it_can(&self.dialer, absent).await.map_err(|(trouble, reason)| {
+            let failure = tls::refused(&url.to_string(), &reason, "");
+            match trouble {
+                TlsTrouble::UnknownAuthority => failure.line("trust its authority:  --http-ca FILE"),
+                _ => failure,
+            }
+        })
     }
 
-    /// Answers one request. `stop` is set if the service can't be connected to: then no more are to be taken.
+    /// Answers one request, or gives it back. `stop` is set if the service can't be connected to: then no more are to be
+    /// taken.
     pub(super) async fn answer(&self, request: Request, stop: &CancellationToken) {
+        let connected = tokio::select! {
+            connected = self.dialer.connect() => connected,
+            over = request.cancelled() => return self.note(request.id(), &over.message),
+            over = self.told_to_end() => Err(NoConnection::Yet(over.message)),
+        };
+        match connected {
+            Ok(stream) => self.answer_over(stream, request).await,
+            Err(error) => self.give_back(request, &error, stop).await,
+        }
+    }
+
+    /// The service has seen nothing of the request, so that somebody else may take it.
+    async fn give_back(&self, request: Request, error: &NoConnection, stop: &CancellationToken) {
+        if !stop.is_cancelled() {
+            let url = self.dialer.url();
+            say(format!("{}  {url} can't be reached: {error}; taking no more until it can", self.channel));
+            stop.cancel();
+        }
+        self.note(request.id(), "given back: the service has seen nothing of it");
+        // One that is over needs nobody.
+        let _ = request.give_back().await;
+    }
+
+    async fn answer_over(&self, stream: Box<dyn Stream>, request: Request) {
         let id = request.id();
         let head = self.head(&request);
         let (body, responder) = request.into_parts();
         let begun = tokio::select! {
-            begun = self.ask(head, body, stop) => begun,
+            begun = self.ask(stream, head, body) => begun,
             over = responder.cancelled() => Err(over),
             over = self.told_to_end() => Err(over),
         };
@@ -111,7 +152,7 @@ impl Service {
     fn head(&self, request: &Request) -> HeaderMap {
         let mut head = HeaderMap::new();
         headers::write(request.metadata(), &mut head);
-        head.insert(header::HOST, self.url.authority.clone());
+        head.insert(header::HOST, self.dialer.url().authority.clone());
         head.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION"))));
         let remaining = request.remaining().map(|left| format!("{}ms", left.as_millis()));
         let facts = [
@@ -129,16 +170,7 @@ impl Service {
     }
 
     /// Sends the request to the service, up to the beginning of a response that is one.
-    async fn ask(&self, head: HeaderMap, body: RequestBody, stop: &CancellationToken) -> Result<Begun, Fault> {
-        let refused = |error: &std::io::Error| {
-            if !stop.is_cancelled() {
-                say(format!("{}  {} can't be reached: {error}; taking no more until it can", self.channel, self.url));
-                stop.cancel();
-            }
-        };
-        let stream = connecting::patiently(&self.url, Some(self.patience), refused).await.map_err(|error| {
-            failed(format!("the service can't be reached: {error}; it has seen nothing of the request"))
-        })?;
+    async fn ask(&self, stream: Box<dyn Stream>, head: HeaderMap, body: RequestBody) -> Result<Begun, Fault> {
         let up = Up::read(body, self.buffer).await.map_err(|error| failed(error.to_string()))?;
         let lost = |error: hyper::Error| failed(format!("the service gave no response: {}", words(&error)));
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
@@ -150,7 +182,7 @@ impl Service {
         let length = up.length();
         let mut request = hyper::Request::new(up);
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.url.path.clone();
+        *request.uri_mut() = self.dialer.url().path.clone();
         *request.headers_mut() = head;
         if let Some(length) = length {
             // Also of an empty body, of which nothing would be said.

@@ -1,4 +1,4 @@
-//! Where an HTTP service is, as it is written on the command line.
+//! Where HTTP is spoken, as it is written on the command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,32 +6,31 @@ use std::str::FromStr;
 use hyper::Uri;
 use hyper::header::HeaderValue;
 
-/// `http://HOST:PORT/PATH`.
+/// `http://HOST:PORT/PATH`, or the same with `https`.
 #[derive(Clone, Debug)]
 pub(crate) struct Url {
     text: String,
+    is_https: bool,
     /// Whom to connect to.
     pub(super) host: String,
     pub(super) port: u16,
     /// The header `Host`.
-    pub(super) authority: HeaderValue,
+    pub(crate) authority: HeaderValue,
     /// Path and query, as given.
-    pub(super) path: Uri,
+    pub(crate) path: Uri,
 }
 
 impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("'{text}' is not the address of a service: write http://HOST:PORT/PATH");
+        let wrong = || format!("'{text}' is not an address of HTTP: write http://HOST:PORT/PATH, or https://");
         let uri: Uri = text.parse().map_err(|_| wrong())?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err("the service is to be on this machine, or behind it: https is not spoken".into());
-            }
+        let is_https = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(wrong()),
-        }
+        };
         let authority = uri.authority().filter(|it| !it.as_str().contains('@')).ok_or_else(wrong)?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -40,11 +39,18 @@ impl FromStr for Url {
         }
         Ok(Self {
             text: text.to_owned(),
+            is_https,
             host,
-            port: authority.port_u16().unwrap_or(80),
+            port: authority.port_u16().unwrap_or(if is_https { 443 } else { 80 }),
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
             path: path.parse().map_err(|_| wrong())?,
         })
+    }
+}
+
+impl Url {
+    pub(crate) const fn is_https(&self) -> bool {
+        self.is_https
     }
 }
 
@@ -59,18 +65,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_has_a_host_a_port_and_a_path_with_its_query() {
+    fn an_address_has_a_host_a_port_and_a_path_with_its_query() {
         let url: Url = "http://localhost:8000/v1/do?n=1".parse().unwrap();
         assert_eq!((url.host.as_str(), url.port), ("localhost", 8000));
         assert_eq!(url.path, "/v1/do?n=1");
         let url: Url = "http://[::1]".parse().unwrap();
         assert_eq!((url.host.as_str(), url.port, url.path.path()), ("::1", 80, "/"));
         assert_eq!(url.authority, "[::1]");
+        let url: Url = "https://web.example/do".parse().unwrap();
+        assert_eq!((url.host.as_str(), url.port, url.is_https), ("web.example", 443, true));
     }
 
     #[test]
-    fn what_is_no_address_of_a_service_is_refused() {
-        for bad in ["", "localhost:8000", "ftp://x/", "http://", "https://x/", "http://user:secret@x/", "/path"] {
+    fn what_is_no_address_of_http_is_refused() {
+        for bad in ["", "localhost:8000", "ftp://x/", "http://", "https://", "http://user:secret@x/", "/path"] {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
         }
     }
