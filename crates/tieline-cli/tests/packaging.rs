@@ -56,6 +56,7 @@ fn the_package_holds_what_is_installed_in_working_order() {
     for path in [
         "usr/lib/systemd/system/tieline.service",
         "usr/lib/systemd/system/tieline.socket",
+        "usr/lib/systemd/system/tieline-http.socket",
         "usr/lib/sysusers.d/tieline.conf",
         "usr/share/bash-completion/completions/tieline",
         "usr/share/zsh/vendor-completions/_tieline",
@@ -109,20 +110,22 @@ fn every_setting_that_the_file_shows_is_one_with_a_value_that_can_be() {
     run(support::tieline(["serve", "--check", "--config"]).arg(path));
 }
 
+const UNITS: [&str; 3] = ["tieline.service", "tieline.socket", "tieline-http.socket"];
+
 #[test]
 fn systemd_accepts_the_units_and_finds_little_exposed() {
     if !is_there("systemd-analyze") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    for unit in ["tieline.service", "tieline.socket"] {
+    for unit in UNITS {
         let text = fs::read_to_string(format!("{PACKAGING}/systemd/{unit}")).unwrap();
         // Where the binary will be is not where it is now.
         let text = text.replace("/usr/bin/tieline", env!("CARGO_BIN_EXE_tieline"));
         assert!(unit != "tieline.service" || text.contains(env!("CARGO_BIN_EXE_tieline")));
         fs::write(folder.path().join(unit), text).unwrap();
     }
-    for unit in ["tieline.service", "tieline.socket"] {
+    for unit in UNITS {
         let output =
             Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(folder.path().join(unit)).output();
         let ended = Ended::from(output.unwrap()).code(0);

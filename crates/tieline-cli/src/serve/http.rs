@@ -1,13 +1,14 @@
 //! The door for HTTP of `serve`: where it is, and what stands before it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
 use tieline::Address;
 use tieline_http::{HttpConfig, HttpListener};
 use tieline_server::Tls;
+use tokio::net::TcpListener;
 
 use super::listen;
 use super::protection::Protection;
@@ -61,10 +62,33 @@ pub(super) fn address(settings: &Settings) -> Option<HttpAddress> {
 }
 
 /// A door that is open.
+#[derive(Default)]
 pub(super) struct Door {
     pub(super) listeners: Vec<HttpListener>,
     /// Its addresses, as a client writes them.
     pub(super) shown: Vec<String>,
+    /// What its addresses say that the server is called.
+    hosts: Vec<String>,
+}
+
+impl Door {
+    /// Listens on this socket too.
+    pub(super) fn add(&mut self, socket: TcpListener, bound: SocketAddr, tls: Option<&Tls>) {
+        self.shown.push(format!("{}://{bound}", scheme(tls)));
+        self.hosts.push(bound.ip().to_string());
+        self.listeners.push(match tls {
+            Some(tls) => HttpListener::tls(socket, tls.clone()),
+            None => socket.into(),
+        });
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.listeners.is_empty()
+    }
+}
+
+const fn scheme(tls: Option<&Tls>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
 }
 
 /// Opens the address; nothing for none.
@@ -76,30 +100,26 @@ pub(super) async fn open(
     protection: Protection,
     tls: Option<&Tls>,
 ) -> Result<Door, Failure> {
-    let mut door = Door { listeners: Vec::new(), shown: Vec::new() };
+    let mut door = Door::default();
     let Some(address) = address else { return Ok(door) };
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let named = format!("{scheme}://{address}");
+    let named = format!("{}://{address}", scheme(tls));
     let sockets = listen::sockets(&named, (&address.host, address.port), protection).await.map_err(|failure| {
         failure.line("elsewhere:  tieline serve --http HOST:PORT").line("nowhere:  tieline serve --no-http")
     })?;
     for (socket, bound) in sockets {
-        door.shown.push(format!("{scheme}://{bound}"));
-        door.listeners.push(match tls {
-            Some(tls) => HttpListener::tls(socket, tls.clone()),
-            None => socket.into(),
-        });
+        door.add(socket, bound, tls);
     }
+    door.hosts.push(address.host.clone());
     Ok(door)
 }
 
 /// What the gateway is told of it.
-pub(super) fn config(settings: &Settings, address: Option<&HttpAddress>) -> HttpConfig {
+pub(super) fn config(settings: &Settings, door: &Door) -> HttpConfig {
     let mut config = HttpConfig::default();
     config.hosts.clone_from(&settings.http_host);
     // "All addresses" is no name for a server, though browsers take it for one of this machine.
     let is_all = |host: &str| host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-    config.hosts.extend(address.map(|address| address.host.clone()).filter(|host| !is_all(host)));
+    config.hosts.extend(door.hosts.iter().filter(|host| !is_all(host)).cloned());
     config.origins.clone_from(&settings.http_origin);
     config
 }

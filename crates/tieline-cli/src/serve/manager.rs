@@ -2,11 +2,13 @@
 
 use sd_notify::NotifyState;
 
+use super::http::Door;
 use super::listen::Place;
 
 /// The server listens.
-pub(super) fn ready(places: &[Place]) {
-    let places: Vec<_> = places.iter().map(|place| place.shown.to_string()).collect();
+pub(super) fn ready(places: &[Place], door: &Door) {
+    let places = places.iter().map(|place| place.shown.to_string());
+    let places: Vec<_> = places.chain(door.shown.iter().cloned()).collect();
     tell(&[NotifyState::Ready, NotifyState::Status(&format!("listening on {}", places.join(", ")))]);
 }
 

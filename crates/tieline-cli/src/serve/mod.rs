@@ -32,6 +32,7 @@ use tieline_server::{Control, Server, Stop, Tls};
 use tokio::signal::unix::Signal;
 
 pub(crate) use self::args::Args;
+use self::handed::Handed;
 use self::listen::{Place, SocketFile};
 use self::protection::Protection;
 use self::reload::{Gathered, Reload};
@@ -64,11 +65,17 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
         say(format!("tieline: {note}"));
     }
     let opening = async {
-        let mut places = handed::sockets(protection, tls.as_ref())?;
+        let Handed { mut places, mut door } = handed::sockets(protection, tls.as_ref())?;
         if places.is_empty() {
             places = listen::open(&addresses, protection, tls.as_ref()).await?;
         }
-        Ok((places, http::open(http.as_ref(), protection, tls.as_ref()).await?))
+        if door.is_empty() {
+            door = http::open(http.as_ref(), protection, tls.as_ref()).await?;
+        } else if http.is_none() {
+            let words = "a socket for HTTP was handed over, and the settings say that HTTP isn't to be spoken";
+            return Err(Failure::new(exit::CONFIG, words).line("leave out the one, or the other: no-http"));
+        }
+        Ok((places, door))
     };
     let (places, door) = tokio::select! {
         opened = opening => opened?,
@@ -78,9 +85,9 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     let stop = Stop::new();
     let access = config.access.clone();
     let server = Server::new(config, stop.clone()).map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
-    let gateway = Gateway::new(&server, stop.clone(), http::config(&settings, http.as_ref()));
+    let gateway = Gateway::new(&server, stop.clone(), http::config(&settings, &door));
     say(banner(&places, &door.shown, protection).trim_end());
-    manager::ready(&places);
+    manager::ready(&places, &door);
     let reload = Reload { args, control: server.control(), access, tls, addresses, http: settings.http_settings() };
     let (listeners, files) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
     let serving = async { tokio::join!(server.run(listeners), gateway.run(door.listeners)) };
