@@ -1,5 +1,8 @@
 //! The command line as a whole; each command's own flags stand with the command.
 
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::{bench, cert, channel, demo, generate, map, receive, send, serve, token, top};
@@ -55,6 +58,32 @@ Exit status:
    77  not authorized: the token, or over TLS the certificate of either side
    78  configuration
   124  deadline passed after the request was handed out";
+
+/// The error with what is meant most often by a command line of `receive` that lacks `--`.
+pub(crate) fn with_tip(mut error: clap::Error, words: impl Iterator<Item = OsString>) -> clap::Error {
+    let words: Vec<_> = words.skip(1).collect();
+    let is_receive = words.first().is_some_and(|word| word == "receive") && !words.iter().any(|word| word == "--");
+    let tip = match error.kind() {
+        ErrorKind::UnknownArgument if is_receive && !is_flag(&error) => {
+            "the command stands behind --, as in: -- sed -u s/a/b/"
+        }
+        ErrorKind::MissingRequiredArgument if is_receive && lacks_command(&error) => {
+            "say what answers: -- CMD, or --http URL for a service that exists"
+        }
+        _ => return error,
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
+}
+
+/// Whether what isn't known was meant as a flag.
+fn is_flag(error: &clap::Error) -> bool {
+    matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(word)) if word.starts_with('-'))
+}
+
+fn lacks_command(error: &clap::Error) -> bool {
+    matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::Strings(lacking)) if lacking == &["<CMD>..."])
+}
 
 #[cfg(test)]
 mod tests {

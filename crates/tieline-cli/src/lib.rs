@@ -19,6 +19,7 @@ mod receive;
 mod send;
 mod serve;
 mod signals;
+mod strangers;
 mod terminal;
 mod tls;
 mod token;
@@ -44,7 +45,13 @@ pub fn main() -> ExitCode {
     if let Some(code) = own_processes() {
         return code;
     }
-    let flags = Cli::command().get_matches();
+    let mut command = Cli::command();
+    let flags = command.try_get_matches_from_mut(std::env::args_os()).unwrap_or_else(|error| {
+        cli::with_tip(error, std::env::args_os()).exit();
+    });
+    for note in strangers::notes(&command, std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
+        terminal::say(format!("tieline: {note}"));
+    }
     let ended = Cli::from_arg_matches(&flags).map_err(|error| error.exit()).and_then(|cli| run(cli, &flags));
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! Durations and sizes as people write them on a command line or in a file (`30s`, `64KiB`), and as they read them.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -113,6 +114,14 @@ impl<'de> Deserialize<'de> for Size {
             Either::Text(text) => text.parse().map_err(de::Error::custom),
         }
     }
+}
+
+/// How many things to do at once.
+///
+/// # Errors
+/// If it is none, or no number.
+pub(crate) fn jobs(text: &str) -> Result<NonZeroU16, String> {
+    text.parse().map_err(|_| format!("'{text}' is no number from 1 to {}", u16::MAX))
 }
 
 #[cfg(test)]

@@ -123,3 +123,10 @@ fn told_to_end_once_it_reports_and_twice_it_ends() {
     running.signal(Signal::SIGINT);
     running.wait().code(130).wrote("");
 }
+
+#[test]
+fn a_channel_that_nobody_receives_on_is_told_with_what_would_help() {
+    let server = Server::start();
+    let ended = run(&mut bench(&server, "nobody", &["--timeout", "100ms"]), "").code(75).wrote("");
+    ended.says(&["no receiver", "safe to send again", "--with-receivers 1"]);
+}

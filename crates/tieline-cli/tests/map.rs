@@ -119,7 +119,7 @@ fn halting_now_cancels_what_runs_and_says_that_it_may_have_run() {
     ended
         .code(1)
         .wrote("")
-        .says(&["0 of the files succeeded, 1 failed, 1 were cancelled and may have run", "not begun"]);
+        .says(&["0 of the files succeeded, 1 failed, 1 was cancelled and may have run", "not begun"]);
     let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
     support::wait_for_end_of(pid.trim().parse().unwrap());
 }
@@ -217,7 +217,7 @@ fn told_to_end_once_it_finishes_what_runs_and_twice_it_cancels() {
     mapping.signal(Signal::SIGINT);
     mapping.line_with("beginning no more");
     mapping.signal(Signal::SIGINT);
-    mapping.wait().code(130).wrote("").says(&["1 were cancelled and may have run"]);
+    mapping.wait().code(130).wrote("").says(&["1 was cancelled and may have run"]);
     wait_until("the command ended", || {
         let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
         !support::lives(pid.trim().parse().unwrap())
@@ -271,4 +271,17 @@ fn rows(joblog: &Path) -> Vec<Vec<String>> {
     let mut rows: Vec<Vec<_>> = text.lines().skip(1).map(|row| row.split('\t').map(str::to_owned).collect()).collect();
     rows.sort_by_key(|row| row[0].parse::<u64>().unwrap());
     rows
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_once_with_what_another_run_would_need() {
+    let server = Server::start();
+    let folder = files(1);
+    let _receiver = server.receive("echo", &["cat"]);
+    let said = |flags: &[&str]| run(map(&server, folder.path(), "echo", flags).args(["gone", "0"]), "").code(66).stderr;
+    let told = said(&[]);
+    assert!(told.starts_with("tieline: gone can't be read: "), "{told}");
+    assert!(told.contains("--joblog FILE") && told.contains("1 of the files succeeded, 1 failed"), "{told}");
+    assert!(said(&["--joblog", "log"]).ends_with("--resume and the same --joblog"));
+    assert!(said(&["--output-dir", "out"]).ends_with("run it again with --resume"));
 }

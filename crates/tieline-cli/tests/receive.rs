@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 use support::{Running, Server, lives, run, wait_for_end_of, wait_until};
@@ -277,4 +277,32 @@ fn a_killed_receiver_leaves_neither_command_nor_grandchild_behind() {
     for process in line.split(' ') {
         wait_for_end_of(process.parse().unwrap());
     }
+}
+
+/// Lets a process open no files but those that it has.
+fn let_open_no_more(process: u32) {
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+    let set = Command::new("prlimit").args([format!("--pid={process}"), format!("--nofile={open}:")]).status();
+    assert!(set.unwrap().success());
+}
+
+#[test]
+fn a_request_whose_command_can_not_be_started_for_want_of_files_goes_to_another_receiver() {
+    let server = Server::start();
+    let poor = server.receive("files", &["echo", "poor"]);
+    let_open_no_more(poor.id());
+    let sender = Running::start(&mut server.send("files", &[]));
+    poor.line_with("can't be started now");
+    let _rich = server.receive("files", &["echo", "rich"]);
+    sender.wait().code(0).wrote("rich\n");
+}
+
+#[test]
+fn a_request_that_nobody_can_start_is_told_to_be_unstarted() {
+    let server = Server::start();
+    let poor = server.receive("files", &["echo", "poor"]);
+    let_open_no_more(poor.id());
+    run(&mut server.send("files", &[]), "")
+        .code(69)
+        .says(&["each that was given it gave it back", "safe to send again"]);
 }

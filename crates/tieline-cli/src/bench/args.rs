@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::channel::Name;
 use crate::reach::Reach;
-use crate::units::{Size, Span};
+use crate::units::{self, Size, Span};
 
 /// The flags of `tieline bench`.
 #[derive(clap::Args, Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     pub(super) with_receivers: Option<NonZeroU16>,
 
     /// How many requests each of these receivers takes at once
-    #[arg(long, value_name = "N", default_value = "1", requires = "with_receivers")]
+    #[arg(long, value_name = "N", default_value = "1", requires = "with_receivers", value_parser = units::jobs)]
     pub(super) jobs: NonZeroU16,
 
     /// The size of the responses of these receivers [default: they echo]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+use tieline::{Code, Outcome};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -208,5 +209,10 @@ impl Measured {
 /// What is said of a request that failed.
 fn said(args: &Args, error: &tieline::Error) -> Failure {
     let asked = Asked { channel: &args.channel, reach: &args.reach, idempotent: false };
-    Failed { asked, request: None, remains: None }.failure(error)
+    let failure = Failed { asked, request: None, remains: None }.failure(error);
+    let nobody_took_it = matches!(error.code(), Code::NoReceiver | Code::WaitLimit | Code::DeadlineExceeded);
+    if nobody_took_it && error.outcome() == Outcome::Unstarted && args.with_receivers.is_none() {
+        return failure.line("receivers of its own, which echo:  --with-receivers 1");
+    }
+    failure
 }

@@ -9,6 +9,7 @@ use crate::channel::Name;
 use crate::reach::Reach;
 use crate::send::manner::Manner;
 use crate::send::report::Asked;
+use crate::units;
 
 /// The flags of `tieline map`.
 #[derive(clap::Args, Debug)]
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     pub(super) null: bool,
 
     /// How many files to have under way at once
-    #[arg(short, long, value_name = "N", default_value = "16")]
+    #[arg(short, long, value_name = "N", default_value = "16", value_parser = units::jobs)]
     pub(super) jobs: NonZeroU16,
 
     /// Write each response to a file in this folder, under the name that its input was given by [default: stdout]

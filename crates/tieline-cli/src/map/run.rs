@@ -16,7 +16,7 @@ use super::list::List;
 use super::order::Order;
 use super::place::Places;
 use super::progress::Progress;
-use super::tally::Tally;
+use super::tally::{Record, Tally};
 use crate::exit::{self, Failure};
 use crate::send::GOODBYE;
 use crate::signals::EndSignals;
@@ -87,8 +87,8 @@ impl Run {
         running.shutdown().await;
         match ended {
             Some(Err(failure)) => Err(failure),
-            Some(Ok(())) => self.tally.end(false),
-            None => self.tally.end(true),
+            Some(Ok(())) => self.tally.end(false, self.record()),
+            None => self.tally.end(true, self.record()),
         }
     }
 
@@ -159,10 +159,20 @@ impl Run {
         }
     }
 
+    /// By what another run would know what succeeded in this.
+    fn record(&self) -> Record {
+        let args = &self.work.args;
+        match (&self.joblog, args.output_dir.is_some() || args.suffix.is_some()) {
+            (Some(_), _) => Record::Joblog,
+            (None, true) => Record::Files,
+            (None, false) => Record::None,
+        }
+    }
+
     /// A file is over: its response is written, when its turn has come, and its row behind that.
     async fn settle(&mut self, done: Done) -> Result<()> {
         if let Err(failure) = &done.ended {
-            self.progress.say(&format!("tieline: {}: {failure}", done.file.display()));
+            self.progress.say(&about(&done.file, failure));
             self.tally.fail(failure.status);
             if failure.status == exit::NO_OUTPUT {
                 // The next would fare no better.
@@ -212,4 +222,11 @@ async fn end_on_signals(mut signals: EndSignals, channel: String, finish: Cancel
     finish.cancel();
     signals.next().await;
     now.cancel();
+}
+
+/// What is said of a file that failed: its name, and why.
+fn about(file: &Path, failure: &Failure) -> String {
+    let file = file.display().to_string();
+    // What is wrong with the file itself begins with its name.
+    if failure.words.starts_with(&file) { format!("tieline: {failure}") } else { format!("tieline: {file}: {failure}") }
 }

@@ -35,7 +35,7 @@ impl Tally {
     ///
     /// # Errors
     /// With that failure.
-    pub(super) fn end(&self, was_interrupted: bool) -> Result<(), Failure> {
+    pub(super) fn end(&self, was_interrupted: bool, record: Record) -> Result<(), Failure> {
         let status = match self.status {
             _ if was_interrupted => exit::INTERRUPTED,
             _ if self.cancelled > 0 => exit::FAILED,
@@ -45,13 +45,19 @@ impl Tally {
             None => return Ok(()),
         };
         let mut words = format!("{} of the files succeeded, {} failed", self.succeeded, self.failed);
-        if self.cancelled > 0 {
-            words = format!("{words}, {} were cancelled and may have run", self.cancelled);
+        match self.cancelled {
+            0 => {}
+            1 => words.push_str(", 1 was cancelled and may have run"),
+            more => words = format!("{words}, {more} were cancelled and may have run"),
         }
         if self.is_cut_short {
             words.push_str("; the rest was not begun");
         }
-        Err(Failure::new(status, words).line("to do what is missing, run it again with --resume and the same --joblog"))
+        Err(Failure::new(status, words).line(match record {
+            Record::Joblog => "to do what is missing, run it again with --resume and the same --joblog",
+            Record::Files => "to do what is missing, run it again with --resume",
+            Record::None => "a run with --joblog FILE can be done again with --resume, for what is missing alone",
+        }))
     }
 
     /// The figures for the progress line.
@@ -64,6 +70,15 @@ impl Tally {
     pub(super) fn over(&self) -> u64 {
         self.succeeded + self.failed + self.skipped
     }
+}
+
+/// By what another run knows which files succeeded.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Record {
+    Joblog,
+    /// The files that responses go to.
+    Files,
+    None,
 }
 
 /// Whether a file that ended with this status was certainly not started.
@@ -82,7 +97,7 @@ mod tests {
         for status in failures {
             tally.fail(*status);
         }
-        tally.end(false).err().map(|failure| failure.status)
+        tally.end(false, Record::None).err().map(|failure| failure.status)
     }
 
     #[test]
@@ -98,11 +113,11 @@ mod tests {
     #[test]
     fn what_was_not_begun_is_no_success() {
         let mut tally = Tally { is_cut_short: true, ..Tally::default() };
-        assert_eq!(tally.end(false).unwrap_err().status, 75);
+        assert_eq!(tally.end(false, Record::None).unwrap_err().status, 75);
         tally.fail(69);
-        assert_eq!(tally.end(false).unwrap_err().status, 75);
+        assert_eq!(tally.end(false, Record::None).unwrap_err().status, 75);
         tally.fail(1);
-        assert_eq!(tally.end(false).unwrap_err().status, 1);
-        assert_eq!(tally.end(true).unwrap_err().status, 130);
+        assert_eq!(tally.end(false, Record::None).unwrap_err().status, 1);
+        assert_eq!(tally.end(true, Record::Joblog).unwrap_err().status, 130);
     }
 }

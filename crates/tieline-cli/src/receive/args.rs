@@ -8,7 +8,7 @@ use hyper::Method;
 
 use crate::channel::Name;
 use crate::reach::Reach;
-use crate::units::{Size, Span};
+use crate::units::{self, Size, Span};
 use crate::web::Url;
 
 /// The flags of `tieline receive`.
@@ -19,7 +19,7 @@ pub(crate) struct Args {
     pub(super) channel: Name,
 
     /// How many requests to work on at once, each with a command, or a connection to the service, of its own
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = units::jobs)]
     pub(super) jobs: NonZeroU16,
 
     /// How long a command may take to end after TERM, before KILL
@@ -45,21 +45,21 @@ pub(super) struct ServiceArgs {
     pub(super) http: Option<Url>,
 
     /// Over https, trust the authorities in this file (PEM) instead of those of the system
-    #[arg(long, value_name = "FILE", requires = "http")]
+    #[arg(long, value_name = "FILE", requires = "http", conflicts_with = "command")]
     pub(super) http_ca: Option<PathBuf>,
 
     /// The method of the requests to the service
-    #[arg(long, value_name = "METHOD", default_value = "POST", requires = "http")]
+    #[arg(long, value_name = "METHOD", default_value = "POST", requires = "http", conflicts_with = "command")]
     pub(super) method: Method,
 
     /// Read so much of a request's body before it is passed on; one that ends by then goes with a Content-Length, for
     /// services that don't take chunks. A longer one is streamed [default: only what is there at once]
-    #[arg(long, value_name = "SIZE", requires = "http")]
+    #[arg(long, value_name = "SIZE", requires = "http", conflicts_with = "command")]
     pub(super) buffer: Option<Size>,
 
     /// Take a response that has neither a length nor chunks for complete when the connection ends, which it also does
     /// when the service dies
-    #[arg(long, requires = "http")]
+    #[arg(long, requires = "http", conflicts_with = "command")]
     pub(super) trust_close: bool,
 }
 

@@ -16,6 +16,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use tieline::{Code, Fault, Request, RequestBody, RequestId, ResponseWriter};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -59,6 +60,11 @@ impl Work {
         let id = request.id();
         match self.program.start(&request) {
             Ok(running) => self.see_through(id, running, request).await,
+            Err(error) if is_shortage(&error) => {
+                self.note(id, &format!("'{}' can't be started now: {error}; given back", self.program.name()));
+                // One that is over needs nobody.
+                let _ = request.give_back().await;
+            }
             Err(error) => {
                 let words = format!("'{}' can't be started: {error}", self.program.name());
                 self.note(id, &words);
@@ -135,6 +141,12 @@ impl Work {
     fn note(&self, id: RequestId, words: &str) {
         say(format!("{}  {}  {words}", self.channel, short(id)));
     }
+}
+
+/// Whether this machine lacks something that another may have, or that may be there later: processes, memory, files.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::EAGAIN, Errno::ENOMEM, Errno::EMFILE, Errno::ENFILE];
+    error.raw_os_error().is_some_and(|number| shortages.contains(&Errno::from_raw(number)))
 }
 
 /// Runs a command to its end and passes on what it writes.

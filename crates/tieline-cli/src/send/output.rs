@@ -59,7 +59,8 @@ impl Output {
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
         let temporary =
-            tempfile::Builder::new().prefix(&prefix).suffix(".part").permissions(permissions).tempfile_in(folder)?;
+            tempfile::Builder::new().prefix(&prefix).suffix(".part").permissions(permissions).tempfile_in(folder);
+        let temporary = temporary.map_err(without_path)?;
         let (file, temporary) = temporary.into_parts();
         let writer = Box::new(tokio::fs::File::from_std(file.try_clone()?));
         Ok(Self { writer, place: Place::File { temporary, path, file } })
@@ -127,6 +128,15 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).display().to_string()
 }
 
+/// The same error without the name of the temporary file, which the crate adds and nobody knows.
+fn without_path(error: io::Error) -> io::Error {
+    let words = error.to_string();
+    match words.split_once(" at path ") {
+        Some((words, _)) => io::Error::new(error.kind(), words.to_owned()),
+        None => error,
+    }
+}
+
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::new(exit::NO_OUTPUT, format!("{} can't be written: {error}", path.display()))
 }
@@ -188,5 +198,6 @@ mod tests {
     async fn a_folder_that_is_not_there_is_told_before_anything_is_sent() {
         let failure = Output::open(Some(Path::new("/no/such/folder/out"))).await.err().unwrap();
         assert_eq!(failure.status, exit::NO_OUTPUT);
+        assert_eq!(failure.words, "/no/such/folder/out can't be written: No such file or directory (os error 2)");
     }
 }

@@ -20,7 +20,6 @@ mod manager;
 mod protection;
 mod reload;
 pub(crate) mod settings;
-mod strangers;
 mod tls;
 
 use std::convert::Infallible;
@@ -46,9 +45,6 @@ use crate::units::Span;
 /// # Errors
 /// If the configuration is wrong, an address can't be listened on, or the server itself fails.
 pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
-    for note in strangers::notes(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
-        say(format!("tieline: {note}"));
-    }
     let gathered = reload::gather(&args)?;
     if args.check {
         say(check::explain(&gathered, flags).trim_end());
