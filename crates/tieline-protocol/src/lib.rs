@@ -9,6 +9,7 @@
 //! | [`session`], [`liveness`] | the order of a connection at each end, and whether the peer is alive |
 //! | [`flow`] | credit: what a producer may send, when a consumer grants |
 //! | [`outbox`] | what a connection has still to write, and in which order |
+//! | [`trace`] | a request's position in a trace |
 //! | [`arena`], [`pieces`], [`spare`], [`time`] | a store with safe keys; a queue of body bytes; read buffers; time as an argument |
 //! | `mutant` | faults that can be planted, to show that the tests would notice them |
 //!
@@ -33,6 +34,7 @@ pub mod rules;
 pub mod session;
 pub mod spare;
 pub mod time;
+pub mod trace;
 
 pub use error::Code;
 pub use fault::{Fault, Violation};
@@ -42,3 +44,4 @@ pub use id::{ChannelId, ClientId, ExchangeId, RequestId};
 pub use metadata::{Metadata, MetadataError};
 pub use rules::{Kind, Role};
 pub use time::Time;
+pub use trace::TraceParent;

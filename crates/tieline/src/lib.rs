@@ -49,6 +49,7 @@
 //! | read a response | [`Response`], [`Upload`] |
 //! | receive | [`ReceiveBuilder`], [`Receiver`] |
 //! | answer | [`Request`], [`RequestBody`], [`Responder`], [`ResponseWriter`] |
+//! | follow a request | [`TraceParent`]: [`SendRequest::trace`], [`Request::trace`] |
 //! | handle errors | [`Error`], [`Outcome`], [`Code`], [`Fault`], [`TlsTrouble`] |
 //!
 //! # How it is made
@@ -97,7 +98,8 @@ pub use tls::{Https, TlsOptions};
 pub use token::Token;
 pub use trouble::TlsTrouble;
 
-pub use tieline_protocol::{ChannelId, Code, Fault, Metadata, MetadataError, RequestId};
+pub use tieline_protocol::trace::TraceParentError;
+pub use tieline_protocol::{ChannelId, Code, Fault, Metadata, MetadataError, RequestId, TraceParent};
 
 /// The README's example compiles.
 #[cfg(doctest)]

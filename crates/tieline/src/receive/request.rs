@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tieline_protocol::{Fault, Metadata, RequestId};
+use tieline_protocol::trace::{TRACEPARENT, TRACESTATE, is_trace_state};
+use tieline_protocol::{Fault, Metadata, RequestId, TraceParent};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 
@@ -44,6 +45,18 @@ impl Request {
     /// What the sender says of the request.
     pub fn metadata(&self) -> &Metadata {
         &self.body.body.incoming.head().metadata
+    }
+
+    /// Its position in a trace: the span that work on it belongs under. `None` if it has none, or what stands there isn't
+    /// one.
+    pub fn trace(&self) -> Option<TraceParent> {
+        self.metadata().get(TRACEPARENT).and_then(TraceParent::parse)
+    }
+
+    /// What tracing systems have said beside [`trace`](Self::trace); `None` without that.
+    pub fn trace_state(&self) -> Option<&str> {
+        self.trace()?;
+        self.metadata().text(TRACESTATE).filter(|state| is_trace_state(state.as_bytes()))
     }
 
     /// The name of the channel it came on.

@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tieline_protocol::time::millis_up;
-use tieline_protocol::{ChannelId, Code, Fault, Flags, Metadata, RequestId, StartLimits};
+use tieline_protocol::trace::{TRACEPARENT, TRACESTATE, is_trace_state};
+use tieline_protocol::{ChannelId, Code, Fault, Flags, Metadata, RequestId, StartLimits, TraceParent};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -124,6 +125,32 @@ impl SendRequest {
     /// Says what the body is, as a media type.
     pub fn content_type(self, value: &str) -> Self {
         self.meta("content-type", value)
+    }
+
+    /// Gives the request its position in a trace: the span that whoever works on it belongs under. Nothing is passed on by
+    /// itself: a receiver that sends requests of its own, for one that it has, hands on [`Request::trace`].
+    ///
+    /// ```
+    /// # async fn example(client: tieline::Client, request: tieline::Request) -> Result<(), tieline::Error> {
+    /// let mut next = client.send("store");
+    /// if let Some(parent) = request.trace() {
+    ///     next = next.trace(parent).trace_state(request.trace_state().unwrap_or_default());
+    /// }
+    /// next.await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// It is the metadata `traceparent`, of which the first counts: say it once.
+    ///
+    /// [`Request::trace`]: crate::Request::trace
+    pub fn trace(self, parent: TraceParent) -> Self {
+        self.meta(TRACEPARENT, parent.to_bytes())
+    }
+
+    /// Adds what tracing systems have to say beside [`trace`](Self::trace). What W3C Trace Context doesn't allow as a
+    /// `tracestate` is left out, as it demands.
+    pub fn trace_state(self, state: &str) -> Self {
+        if is_trace_state(state.as_bytes()) { self.meta(TRACESTATE, state) } else { self }
     }
 
     /// The deadline for all of it, from now to the last byte of the response. None of its own unless set: the

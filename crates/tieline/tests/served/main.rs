@@ -6,6 +6,7 @@ mod giving_back;
 mod holding;
 mod rolling;
 mod routing;
+mod tracing;
 
 use std::future::Future;
 use std::net::SocketAddr;
