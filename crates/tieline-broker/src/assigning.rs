@@ -7,6 +7,7 @@ use tieline_protocol::{ChannelId, Code, Fault, Flags, StartLimits, Time};
 
 use crate::core::Core;
 use crate::exchange::{HandOut, Slot, Stage};
+use crate::life::Moment;
 use crate::port::{ConnKey, Port};
 
 /// How a hand-out ended that brought no response.
@@ -64,6 +65,7 @@ impl<P: Port> Core<P> {
         x.hand_outs += 1;
         x.handed = Some(now);
         self.tally.handed_out(&mut self.books, book, now, x);
+        x.note(now, Moment::HandedOut);
         // What waits is kept, or it couldn't be handed out.
         let kept = x.kept.get_or_insert_default();
         let port = conn.port.clone();
@@ -138,6 +140,7 @@ impl<P: Port> Core<P> {
         self.sate(slot, Way::Response);
         let x = self.exchanges.get_mut(slot)?;
         let to = x.hand_out()?;
+        x.note_response();
         x.stage = Stage::Waiting(None);
         x.response = None;
         x.response_granted = 0;
@@ -165,6 +168,7 @@ impl<P: Port> Core<P> {
         if before != Unfinished::LostUnsent {
             x.wait_until = None;
         }
+        x.note(now, if before == Unfinished::Returned { Moment::Returned } else { Moment::ReceiverLost });
         let allowed = x.may_be_handed_out_again()
             && (before != Unfinished::Lost || x.idempotent || planted(Mutant::BegunHandedOutAgain));
         x.maybe_seen |= before == Unfinished::Lost && !planted(Mutant::SeenForgotten);

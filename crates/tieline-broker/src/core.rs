@@ -15,6 +15,7 @@ use crate::channel::{Channel, Receive};
 use crate::config::CoreConfig;
 use crate::exchange::{Exchange, Slot, Stage};
 use crate::keyed::{ConnMap, KeyedMap, keyed};
+use crate::life::Told;
 use crate::port::{ConnKey, Port};
 use crate::tally::{Book, Dropped, Tally};
 use crate::turns::Turns;
@@ -38,7 +39,8 @@ pub(crate) struct Conn<P> {
 /// for its own part of the channels; they share a [`Budget`] and the connections' [`Account`]s, and nothing else.
 ///
 /// # Events
-/// [`Core::join`] (before anything else of a connection), [`Core::from_opener`], [`Core::from_receiver`],
+/// [`Core::join`] (before anything else of a connection), [`Core::from_opener`], [`Core::open_followed`],
+/// [`Core::from_receiver`],
 /// [`Core::receive`], [`Core::end_connection`], [`Core::disconnect`], [`Core::progressed`], [`Core::expire`].
 ///
 /// # Commands
@@ -47,7 +49,7 @@ pub(crate) struct Conn<P> {
 ///
 /// # Outputs
 /// Frames in outboxes; [`Core::take_touched`] says whose writers have something to do, [`Core::next_expiry`] when to
-/// call [`Core::expire`]. Reservations in an outbox are given back when the driver drops it.
+/// call [`Core::expire`]; [`Core::take_lives`] what became of requests that somebody follows. Reservations in an outbox are given back when the driver drops it.
 ///
 /// # Getters
 /// [`Core::counts`], [`Core::standing`], [`Core::standings`], [`Core::check`], [`Core::digest`]; [`Core::totals`],
@@ -69,6 +71,8 @@ pub struct Core<P> {
     pub(crate) tally: Tally,
     /// What is counted for each channel; those of [`Self::channels`], no others.
     pub(crate) books: Arena<Book>,
+    /// Of requests that are over and that somebody follows, until they are taken.
+    pub(crate) lives: Vec<Told>,
 }
 
 /// How much of everything there is.
@@ -108,6 +112,7 @@ impl<P: Port> Core<P> {
             receives_opened: 0,
             tally: Tally::default(),
             books: Arena::default(),
+            lives: Vec::new(),
         }
     }
 
@@ -133,7 +138,7 @@ impl<P: Port> Core<P> {
     /// If the connection must die of it. What breaks only the exchange is dealt with here.
     pub fn from_opener(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
         if frame.kind == Kind::StartRequest {
-            return self.open_request(now, conn, frame);
+            return self.open_request(now, conn, frame, None);
         }
         let found = self.find(frame).filter(|(_, x)| x.opener == conn || planted(Mutant::OpenerNotChecked));
         let Some((slot, x)) = found else {

@@ -32,6 +32,7 @@ impl<P: Port> Core<P> {
             // Only told to people.
             tally: _,
             books: _,
+            lives: _,
         } = self;
         (draining, touched.len(), budget.total()).hash(to);
         budget.digest(to);
@@ -87,6 +88,7 @@ impl<P: Port> Core<P> {
             answered: _,
             book: _,
             stalls: _,
+            followed: _,
             // Of a principal, and those are the driver's.
             _place: _,
         } = x;

@@ -49,7 +49,8 @@ impl<P: Port> Core<P> {
                 o.finish(to.lane, rest);
             });
         }
-        let Some(x) = self.exchanges.get(slot) else { return };
+        let Some(x) = self.exchanges.get_mut(slot) else { return };
+        x.note_unstarted();
         let (opener, lane, channel) = (x.opener, x.opener_lane, x.id.channel);
         let flags = Flags::UNSTARTED.when(!x.maybe_seen);
         let outcome = Outcome::Failed(to_opener.as_ref().map_or(Code::SenderLost, |fault| fault.code));
@@ -233,8 +234,9 @@ impl<P: Port> Core<P> {
     fn retire(&mut self, now: Time, slot: Slot, outcome: Outcome) {
         self.sate(slot, Way::Request);
         self.sate(slot, Way::Response);
-        let Some(x) = self.exchanges.remove(slot) else { return };
+        let Some(mut x) = self.exchanges.remove(slot) else { return };
         self.count_end(now, &x, outcome);
+        self.end_life(now, &mut x, outcome);
         self.index.remove(&x.id);
         self.timers.remove(&(x.timer, slot));
         if let Stage::Waiting(Some(ticket)) = x.stage

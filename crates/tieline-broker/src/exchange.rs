@@ -8,6 +8,7 @@ use tieline_protocol::pieces::Pieces;
 use tieline_protocol::{ExchangeId, Metadata, Time};
 
 use crate::budget::Reservation;
+use crate::life::Followed;
 use crate::port::ConnKey;
 use crate::principal::Place;
 use crate::tally::{BookKey, Stall};
@@ -123,6 +124,9 @@ pub(crate) struct Exchange {
     pub(crate) book: Option<BookKey>,
     /// What keeps the producer of each direction from sending, and since when.
     pub(crate) stalls: [Option<Stall>; 2],
+
+    /// Somebody wants to know its life.
+    pub(crate) followed: Option<Box<Followed>>,
 
     /// Held until it is over, if its opener has a principal.
     pub(crate) _place: Option<Place>,

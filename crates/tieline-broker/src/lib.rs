@@ -14,6 +14,7 @@
 //! | `port`, `config` | the connections' outboxes as the core sees them; what can be set |
 //! | `check`, `digest` | the invariants as formulas that run; which states are the same |
 //! | `standing`, `look` | where an exchange stands, what a channel has, for whoever watches |
+//! | `life` | the life of a single request, for who follows it |
 //! | `tally`, `histogram` | what is counted: outcomes, times, bytes, stalls |
 //!
 //! The crate reads no clock, draws no random number, opens no socket and starts no thread; `clippy.toml` and a test
@@ -33,6 +34,7 @@ mod flood;
 mod granting;
 mod histogram;
 mod keyed;
+mod life;
 mod look;
 mod meter;
 mod opening;
@@ -51,6 +53,7 @@ pub use config::{CHANNEL_PLACES_DEFAULT, CoreConfig};
 pub use core::{Core, Counts};
 pub use flood::{FLOOD_BURST, FLOOD_RATE, FloodMeter};
 pub use histogram::{Bound, Histogram};
+pub use life::{Follower, Life, Moment, Told};
 pub use look::{ChannelLook, ReceiverLook, RequestLook};
 pub use meter::{Meter, Rate};
 pub use opening::PLACES_MIN;

@@ -17,8 +17,10 @@ use tieline_protocol::{
 use crate::budget::{Purpose, admission};
 use crate::core::Core;
 use crate::exchange::{Exchange, Grant, Kept, Slot, Stage};
+use crate::life::{Followed, Follower, Moment};
 use crate::port::{ConnKey, Port};
 use crate::principal::Principal;
+use crate::tally::Outcome;
 
 /// Places of a channel that any connection may hold, however few are free.
 pub const PLACES_MIN: usize = 64;
@@ -40,17 +42,48 @@ impl<P: Port> Core<P> {
         Ok(())
     }
 
-    pub(crate) fn open_request(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
+    /// Takes in a start+REQUEST, as [`Core::from_opener`] does, whose life somebody wants to know.
+    ///
+    /// # Errors
+    /// If the connection must die of it; nobody is told anything then.
+    pub fn open_followed(
+        &mut self,
+        now: Time,
+        conn: ConnKey,
+        frame: &Frame,
+        follower: Box<dyn Follower>,
+    ) -> Result<(), Violation> {
+        self.open_request(now, conn, frame, Some(Box::new(Followed::new(follower))))
+    }
+
+    pub(crate) fn open_request(
+        &mut self,
+        now: Time,
+        conn: ConnKey,
+        frame: &Frame,
+        mut followed: Option<Box<Followed>>,
+    ) -> Result<(), Violation> {
         let start = StartPayload::split(&frame.payload)?;
-        match self.admit(now, conn, frame, start) {
-            Ok(()) => {}
-            Err(_) if planted(Mutant::RefusedSilently) => {}
-            Err(fault) => self.refuse_request(conn, frame.header.exchange_id(), &fault),
+        let came = start.body.len() as u64;
+        let Err(fault) = self.admit(now, conn, frame, start, &mut followed) else { return Ok(()) };
+        if !planted(Mutant::RefusedSilently) {
+            self.refuse_request(conn, frame.header.exchange_id(), &fault);
+        }
+        if let Some(followed) = followed {
+            self.lives.push(followed.refused(now, Outcome::Failed(fault.code), came));
         }
         Ok(())
     }
 
-    fn admit(&mut self, now: Time, conn: ConnKey, frame: &Frame, start: StartPayload) -> Result<(), Fault> {
+    /// Takes `followed` with it, unless the request is refused.
+    fn admit(
+        &mut self,
+        now: Time,
+        conn: ConnKey,
+        frame: &Frame,
+        start: StartPayload,
+        followed: &mut Option<Box<Followed>>,
+    ) -> Result<(), Fault> {
         let id = frame.header.exchange_id();
         if self.draining {
             return Err(Fault::new(Code::ShuttingDown));
@@ -121,6 +154,7 @@ impl<P: Port> Core<P> {
             answered: None,
             book: None,
             stalls: [None; 2],
+            followed: followed.take(),
             _place: place,
         };
         x.timer = x.due();
@@ -141,6 +175,9 @@ impl<P: Port> Core<P> {
         let Some(x) = self.exchanges.get_mut(slot) else { return };
         x.book = Some(entry.book(&mut self.books, channel, now));
         self.tally.came(&mut self.books, x);
+        if x.request.is_closed() {
+            x.note(now, Moment::RequestComplete);
+        }
         if let Some(receiver) = entry.next_ready(&[]) {
             self.hand_out(now, slot, receiver);
         } else {

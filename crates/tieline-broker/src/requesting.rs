@@ -10,6 +10,7 @@ use tieline_protocol::{Code, Fault, Flags, Frame, Kind, Metadata, Time, Violatio
 use crate::budget::admission;
 use crate::core::Core;
 use crate::exchange::{Slot, Stage};
+use crate::life::Moment;
 use crate::port::Port;
 
 impl<P: Port> Core<P> {
@@ -77,6 +78,7 @@ impl<P: Port> Core<P> {
         if let Some(kept) = &mut x.kept {
             kept.close = Some(Close::End { trailer: trailer.clone() });
         }
+        x.note(now, Moment::RequestComplete);
         // No more comes: what was promised beyond is free again.
         let length = x.request.arrived();
         if let Some(paid) = &mut x.admission {

@@ -10,6 +10,7 @@ use tieline_protocol::{Code, Flags, Frame, Kind, StartPayload, Time, Violation};
 
 use crate::core::Core;
 use crate::exchange::{Slot, Stage};
+use crate::life::Moment;
 use crate::port::Port;
 use crate::requesting::{check_grant, check_trailer};
 use crate::tally::Outcome;
@@ -42,16 +43,17 @@ impl<P: Port> Core<P> {
         check_grant(to, x.request.arrived().saturating_sub(waiting), self.config.window)?;
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         x.request_grant.wanted = x.request_grant.wanted.max(to);
-        self.accept(slot);
+        self.accept(now, slot);
         self.feed(now, slot, Way::Request);
         Ok(())
     }
 
     /// The receiver's program has it. Unless running it twice does no harm, it is never handed out again.
-    fn accept(&mut self, slot: Slot) {
+    fn accept(&mut self, now: Time, slot: Slot) {
         let Some(x) = self.exchanges.get_mut(slot).filter(|_| !planted(Mutant::AcceptNotNoted)) else { return };
         if let Stage::Handed(to) = x.stage {
             x.stage = Stage::Accepted(to);
+            x.note(now, Moment::Accepted);
         }
         if !x.idempotent {
             x.kept = None;
@@ -59,7 +61,7 @@ impl<P: Port> Core<P> {
     }
 
     fn response_start(&mut self, now: Time, slot: Slot, start: StartPayload, is_final: bool) -> Result<(), Violation> {
-        self.accept(slot);
+        self.accept(now, slot);
         let Some(x) = self.exchanges.get_mut(slot) else { return Ok(()) };
         let mut response = Inbound::new(initial_credit(INITIAL_WINDOW, start.metadata.wire_len()));
         response.grant(x.response_granted);
@@ -73,6 +75,7 @@ impl<P: Port> Core<P> {
         let (opener, lane) = (x.opener, x.opener_lane);
         x.answered = Some(now);
         self.tally.answered(now, x.came);
+        x.note(now, Moment::FirstByte);
         let book = x.book;
         self.count_bytes(book, Way::Response, start.body.len());
         self.outbox(opener, |o| {

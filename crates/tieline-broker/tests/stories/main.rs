@@ -10,6 +10,7 @@ mod effects;
 mod endings;
 mod fairness;
 mod floods;
+mod following;
 mod handing_out_again;
 mod idempotent;
 mod initial_window;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts};
+use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts, Follower};
 use tieline_protocol::session::{ServerSession, ToServer};
 use tieline_protocol::{Code, Decoder, ExchangeId, Frame, Kind, Role, Time, Violation};
 
@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) observer: Observer,
     /// Whether [`Core::check`] runs after every step; it takes long with very many requests.
     pub(crate) checks: bool,
+    /// Follows the request that comes next.
+    pub(crate) follower: Option<Box<dyn Follower>>,
     peers: BTreeMap<ConnKey, Peer>,
     joined: u64,
 }
@@ -67,6 +69,7 @@ impl World {
             now: Time::ZERO + Duration::from_secs(1000),
             observer: Observer::default(),
             checks: true,
+            follower: None,
             peers: BTreeMap::new(),
             joined: 0,
         }
@@ -178,7 +181,10 @@ impl World {
             ToServer::Hello(_) | ToServer::Ping(_) | ToServer::Pong | ToServer::Error(_) => {}
             ToServer::End => self.core.end_connection(conn),
             ToServer::Receive(frame) => self.core.receive(now, conn, &frame)?,
-            ToServer::FromOpener(frame) => self.core.from_opener(now, conn, &frame)?,
+            ToServer::FromOpener(frame) => match self.follower.take() {
+                Some(follower) => self.core.open_followed(now, conn, &frame, follower)?,
+                None => self.core.from_opener(now, conn, &frame)?,
+            },
             ToServer::FromReceiver(frame) => self.core.from_receiver(now, conn, &frame)?,
             ToServer::Stranger(frame) => peer.account.late(frame.payload.len() as u64),
         }
