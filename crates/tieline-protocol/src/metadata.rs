@@ -4,6 +4,7 @@
 //! parsed or built, and passed on as the bytes it is.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
@@ -100,6 +101,19 @@ impl Metadata {
         self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
+    /// Where in the wire form the value of the first entry with this name stands.
+    pub fn place(&self, name: &str) -> Option<Range<usize>> {
+        let mut start = 0;
+        for (other, value) in self.iter() {
+            let at = start + 1 + other.len() + 2;
+            if other == name {
+                return Some(at..at + value.len());
+            }
+            start = at + value.len();
+        }
+        None
+    }
+
     /// The value of the first entry with this name, if it is UTF-8.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(|value| std::str::from_utf8(value).ok())
@@ -181,6 +195,8 @@ mod tests {
         assert_eq!(back.get("a"), Some(&b"1"[..]));
         assert_eq!(back.iter().count(), 3);
         assert_eq!(back.text("b"), None);
+        assert_eq!(back.place("b").map(|place| &back.wire()[place]), Some(&[0xff, 0][..]));
+        assert_eq!((back.place("a"), back.place("c")), (Some(4..5), None));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The settings of a server. What they limit, and why, stands in [`crate::LIMITS`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -9,6 +10,7 @@ use tieline_protocol::liveness::LivenessLimits;
 
 use crate::access::{Access, WRONG_TOKENS_DEFAULT};
 use crate::limits::LIMITS;
+use crate::trace::Tracer;
 
 /// Memory that may be promised, by default, in bytes. It is a bound on promises, not what a server uses: a request
 /// that waits is charged 20 KiB and its length, and takes what really came of it.
@@ -60,6 +62,8 @@ pub struct Config {
     pub flood: Rate,
     /// The clocks of a connection.
     pub liveness: LivenessLimits,
+    /// Which requests get a span, and who takes the spans. Set when the server starts; nobody unless set.
+    pub tracer: Option<Arc<dyn Tracer>>,
     /// Parts into which channels are divided, each behind a lock of its own; 1 to 64.
     pub shards: usize,
 }
@@ -79,6 +83,7 @@ impl Default for Config {
             wrong_tokens: WRONG_TOKENS_DEFAULT,
             flood: Rate { per_second: FLOOD_RATE, burst: FLOOD_BURST },
             liveness: LivenessLimits::default(),
+            tracer: None,
             shards: cores.next_power_of_two().min(16),
         }
     }

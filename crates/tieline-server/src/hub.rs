@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::LINGERING_MAX;
 use crate::peer::{Peer, PeerPort, Progress};
+use crate::trace::Tracer;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(crate) struct Hub {
     /// Replaced whole when it changes.
     config: RwLock<Arc<Config>>,
     pub(crate) access: Access,
+    pub(crate) tracer: Option<Arc<dyn Tracer>>,
     pub(crate) clock: Clock,
     /// Every connection ends at once. A flag, for each looks at it whenever it does something; [`Hub::end_when`] sets it.
     is_stopped: AtomicBool,
@@ -70,6 +72,7 @@ impl Hub {
         Arc::new(Self {
             shards: shards.collect(),
             access: config.access.clone(),
+            tracer: config.tracer.clone(),
             config: RwLock::new(Arc::new(config)),
             clock: Clock::start(),
             is_stopped: AtomicBool::new(false),
@@ -145,8 +148,12 @@ impl Hub {
         let result = step(&mut core);
         touched.extend(core.take_touched());
         let due = core.next_expiry();
+        let lives = core.take_lives();
         drop(core);
         shard.arm(due);
+        for life in lives {
+            life.tell();
+        }
         result
     }
 

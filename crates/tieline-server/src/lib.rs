@@ -26,6 +26,7 @@
 //! | `peer` | a connection as others see it: an outbox, a socket to write to, a writer to wake |
 //! | `socket` | a plain socket that others than its connection's task may write to |
 //! | `access` | who may connect, and what they may do |
+//! | `trace` | spans of requests, for whoever exports them |
 //! | [`observe`] | what it is doing, for people: figures, channels, requests, connections |
 //! | `config`, `control` | settings, and changing them while the server runs |
 //! | `limits`, `fixed`, `worst` | the table of limits; what can't be set; what all adds up to |
@@ -51,6 +52,7 @@ mod server;
 mod socket;
 mod stop;
 mod tls;
+mod trace;
 mod worst;
 
 pub use access::{
@@ -71,9 +73,10 @@ pub use server::{RunError, Server, Status, Watch};
 pub use stop::Stop;
 pub use tls::{TLS_MOST, Tls, TlsConfig, TlsError, TlsPart};
 
-pub use tieline_broker::{ADMISSION, Counts, PLACES_MIN, Rate, SHARE_MIN, admission};
+pub use tieline_broker::{ADMISSION, Counts, Moment, PLACES_MIN, Rate, SHARE_MIN, admission};
 pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;
+pub use trace::{RequestSpan, SpanCounts, TRACESTATE_MAX, Tracer};
 pub use worst::{
     HTTP_BUFFER, HTTP_LINES, HTTP_WINDOW, HTTP2_WINDOW, Transport, Worst, http_request_most, websocket_message,
     websocket_most, worst_case,

@@ -58,6 +58,7 @@ async fn scrape(observe: &Observe, channels: usize) -> Result<String, fmt::Error
     let figures = Figures {
         totals: observe.totals(),
         overview: observe.overview_of(&sample),
+        spans: observe.spans(),
         left_out: total - channels.len(),
         channels,
     };
@@ -70,7 +71,7 @@ async fn scrape(observe: &Observe, channels: usize) -> Result<String, fmt::Error
 
 impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        for metric in METRICS.iter().filter(|metric| !metric.by_channel || !self.channels.is_empty()) {
+        for metric in METRICS {
             write(metric, self, &mut encoder)?;
         }
         Ok(())
@@ -78,6 +79,11 @@ impl Collector for Figures {
 }
 
 fn write(metric: &Metric, figures: &Figures, encoder: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    let points = (metric.read)(figures);
+    if points.is_empty() {
+        // Of what there isn't, nothing is said.
+        return Ok(());
+    }
     // The format adds the unit and what belongs to a kind by itself.
     let unit = metric.unit.map(|unit| Unit::Other(unit.to_owned()));
     let (kind, suffix) = match metric.kind {
@@ -89,7 +95,7 @@ fn write(metric: &Metric, figures: &Figures, encoder: &mut DescriptorEncoder) ->
     let name = metric.name.trim_end_matches(suffix);
     let name = metric.unit.map_or(name, |unit| name.trim_end_matches(unit).trim_end_matches('_'));
     let mut encoder = encoder.encode_descriptor(name, metric.meaning, unit.as_ref(), kind)?;
-    for Point { label, value } in (metric.read)(figures) {
+    for Point { label, value } in points {
         match (metric.label, label) {
             (Some(key), Some(label)) => {
                 let labels = [(key, escaped(&label))];

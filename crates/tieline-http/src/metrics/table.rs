@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use tieline_server::SpanCounts;
 use tieline_server::observe::{ChannelView, Dropped, Histogram, Outcome, Overview, Side, Totals};
 
 /// What metrics are read from, of one moment.
@@ -11,6 +12,8 @@ use tieline_server::observe::{ChannelView, Dropped, Histogram, Outcome, Overview
 pub(super) struct Figures {
     pub(super) totals: Totals,
     pub(super) overview: Overview,
+    /// If somebody takes spans.
+    pub(super) spans: Option<SpanCounts>,
     /// Those that were asked for by themselves.
     pub(super) channels: Vec<ChannelView>,
     /// How many there are beside those.
@@ -180,6 +183,14 @@ pub(crate) static METRICS: &[Metric] = &[
         "Requests handed out once more: the receiver before returned them, or was lost before they had begun.",
         |f| one(f.totals.again),
     ),
+    Metric::new(
+        "tieline_trace_spans_total",
+        Kind::Counter,
+        None,
+        Some("outcome"),
+        "Spans of requests, where traces are exported. exported: the collector has taken them; dropped: they came faster than it took them; failed: it was out of reach, or refused them.",
+        |f| f.spans.map_or(Vec::new(), spans),
+    ),
     Metric::new("tieline_uptime_seconds", Kind::Gauge, SECONDS, None, "How long the server has run.", |f| {
         part(f.overview.uptime_seconds)
     }),
@@ -232,6 +243,10 @@ pub(crate) static METRICS: &[Metric] = &[
         )
     },
 ];
+
+fn spans(spans: SpanCounts) -> Vec<Point> {
+    vec![at("exported", spans.exported), at("dropped", spans.dropped), at("failed", spans.failed)]
+}
 
 fn one(value: u64) -> Vec<Point> {
     vec![Point { label: None, value: Value::Whole(value) }]

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Over};
 use crate::peer::PeerPort;
+use crate::trace::Span;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes in whole frames of the buffer, at most so many. How many they were. What they brought for one other connection is
@@ -61,6 +62,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.core(frame.header.channel, |core| core.refuse_start(key, &frame, &fault))
             }
             ToServer::Receive(frame) => self.core(frame.header.channel, |core| core.receive(now, key, &frame)),
+            ToServer::FromOpener(frame) if frame.kind == Kind::StartRequest && self.hub.tracer.is_some() => {
+                self.open_traced(now, frame)
+            }
             ToServer::FromOpener(frame) => self.core(frame.header.channel, |core| core.from_opener(now, key, &frame)),
             ToServer::FromReceiver(frame) => {
                 self.core(frame.header.channel, |core| core.from_receiver(now, key, &frame))
@@ -72,6 +76,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         .map_err(Over::Refused)
+    }
+
+    /// A request comes, and somebody takes spans. One that a token forbids isn't among them: strangers make none.
+    fn open_traced(&mut self, now: Time, mut frame: Frame) -> Result<(), Violation> {
+        let (key, clock) = (self.peer.key, self.hub.clock);
+        let span = self.hub.tracer.as_ref().and_then(|tracer| Span::begin(tracer, clock, &mut frame));
+        self.core(frame.header.channel, |core| match span {
+            Some(span) => core.open_followed(now, key, &frame, span),
+            None => core.from_opener(now, key, &frame),
+        })
     }
 
     /// One step of the core that a channel belongs to, which comes to know this connection by it.

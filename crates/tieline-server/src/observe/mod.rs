@@ -25,6 +25,7 @@ use tieline_broker::Core;
 use tieline_protocol::Time;
 
 use crate::hub::Hub;
+use crate::trace::SpanCounts;
 
 pub use channels::{ChannelPage, ChannelView, Gone, Sort};
 pub use connections::{ConnectionPage, ConnectionView, Party};
@@ -64,6 +65,11 @@ impl Observe {
     /// Whether the server takes no more requests.
     pub fn is_draining(&self) -> bool {
         self.hub.look(0, Core::is_draining)
+    }
+
+    /// What became of spans; nothing if nobody takes any.
+    pub fn spans(&self) -> Option<SpanCounts> {
+        self.hub.tracer.as_ref().map(|tracer| tracer.counts())
     }
 
     fn now(&self) -> Time {
