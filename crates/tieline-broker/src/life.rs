@@ -35,6 +35,20 @@ pub enum Moment {
     ReceiverLost,
 }
 
+impl Moment {
+    /// The name on all surfaces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HandedOut => "handed-out",
+            Self::Accepted => "accepted",
+            Self::RequestComplete => "request-complete",
+            Self::FirstByte => "first-byte",
+            Self::Returned => "returned",
+            Self::ReceiverLost => "receiver-lost",
+        }
+    }
+}
+
 /// The life of a request that is over.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]

@@ -1,0 +1,135 @@
+//! HTTP for the exporter: a connection for each batch, over TCP or TLS. Batches are seconds apart, so none is kept.
+
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{HOST, HeaderValue};
+use hyper::rt::{Read, Write};
+use hyper_util::rt::TokioIo;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// What is read of a collector's answer, at most, in bytes.
+const ANSWER_MAX: usize = 64 * 1024;
+
+/// See the module.
+pub(crate) struct Client {
+    tls: OnceLock<Arc<ClientConfig>>,
+    last_error: LastError,
+}
+
+/// What went wrong last, in words: the exporter has none for it.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct LastError(Arc<Mutex<Option<String>>>);
+
+impl LastError {
+    pub(crate) fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, words: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+    }
+}
+
+impl Client {
+    pub(crate) fn new() -> (Self, LastError) {
+        let last_error = LastError::default();
+        (Self { tls: OnceLock::new(), last_error: last_error.clone() }, last_error)
+    }
+
+    async fn post(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let uri = request.uri().clone();
+        let host = uri.host().ok_or("the endpoint names no host")?;
+        let is_tls = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let authority = uri.authority().map_or(host, |authority| authority.as_str());
+        // Who the collector is, without who we are.
+        let authority = authority.rsplit('@').next().unwrap_or(host);
+        request.headers_mut().insert(HOST, HeaderValue::from_str(authority)?);
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = path.parse()?;
+        let request = request.map(Full::new);
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let stream = TcpStream::connect((name, port)).await?;
+        if !is_tls {
+            return exchange(TokioIo::new(stream), request).await;
+        }
+        let connector = TlsConnector::from(self.tls()?);
+        let stream = connector.connect(ServerName::try_from(name.to_owned())?, stream).await?;
+        exchange(TokioIo::new(stream), request).await
+    }
+
+    /// The platform's authorities are many, and read once.
+    fn tls(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        if let Some(config) = self.tls.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_platform_verifier()?
+            .with_no_client_auth();
+        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
+    }
+}
+
+/// One request and its answer, on a connection of its own.
+async fn exchange<S>(io: S, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, HttpError>
+where
+    S: Read + Write + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+    let answering = async move {
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
+        Ok(Response::from_parts(head, body))
+    };
+    let mut connection = std::pin::pin!(connection);
+    let mut answering = std::pin::pin!(answering);
+    let mut is_open = true;
+    loop {
+        tokio::select! {
+            answer = &mut answering => return answer,
+            // Its end is told to whoever waits for the answer.
+            _ = &mut connection, if is_open => is_open = false,
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let uri = request.uri().to_string();
+        let answer = self.post(request).await;
+        match &answer {
+            Ok(answer) if answer.status().is_success() => {}
+            Ok(answer) => self.last_error.set(format!("{uri} answered {}", answer.status())),
+            Err(error) => self.last_error.set(format!("{uri}: {}", words(error.as_ref()))),
+        }
+        answer
+    }
+}
+
+/// An error with its causes.
+fn words(error: &(dyn Error + 'static)) -> String {
+    let (mut words, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        let _ = write!(words, ": {error}");
+        cause = error.source();
+    }
+    words
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
