@@ -14,6 +14,8 @@ mod files;
 mod generate;
 mod map;
 mod nearest;
+#[cfg_attr(not(feature = "otel"), path = "otel/absent.rs")]
+mod otel;
 mod reach;
 mod receive;
 mod send;
@@ -25,6 +27,7 @@ mod tls;
 mod token;
 mod toml_file;
 mod top;
+mod trace;
 mod units;
 mod web;
 

@@ -11,10 +11,12 @@ use super::args::Args;
 use super::place;
 use super::spool::{Kept, Spool};
 use crate::exit::{self, Failure};
+use crate::otel::Otel;
 use crate::send::input::Input;
 use crate::send::output::Output;
 use crate::send::report::Failed;
 use crate::send::traffic::Traffic;
+use crate::trace::Position;
 
 /// What goes well or fails with a status and words.
 pub(super) type Result<T> = std::result::Result<T, Failure>;
@@ -23,6 +25,7 @@ pub(super) type Result<T> = std::result::Result<T, Failure>;
 pub(super) struct Work {
     pub(super) args: Args,
     pub(super) client: Client,
+    pub(super) otel: Otel,
 }
 
 /// A file that is over.
@@ -61,9 +64,10 @@ impl Work {
         let (started, begun) = (SystemTime::now(), Instant::now());
         let traffic = Traffic::new();
         let mut receiver = None;
+        let traced = self.args.manner.traced(&self.otel, &self.args.channel);
         let mut retries = if self.args.manner.idempotent { self.args.manner.retries().unwrap_or(0) } else { 0 };
         let ended = loop {
-            match self.attempt(&file, place.as_deref(), &traffic, &mut receiver).await {
+            match self.attempt(&file, place.as_deref(), &traffic, &mut receiver, traced.position()).await {
                 Ok(kept) => break Ok(kept),
                 Err(Cut::Failed(error, Some(_))) if retries > 0 && was_lost(&error) => retries -= 1,
                 Err(Cut::Failed(error, request)) => {
@@ -74,6 +78,7 @@ impl Work {
                 Err(Cut::Other(failure)) => break Err(failure),
             }
         };
+        traced.over(ended.as_ref().err());
         let (sent, received) = (traffic.up(), traffic.down());
         Done { seq, file, started, took: begun.elapsed(), sent, received, receiver, ended, counted: 0 }
     }
@@ -84,11 +89,12 @@ impl Work {
         place: Option<&Path>,
         traffic: &Arc<Traffic>,
         receiver: &mut Option<String>,
+        position: Option<&Position>,
     ) -> std::result::Result<Option<Kept>, Cut> {
         let input = Input::open(Some(file)).map_err(Cut::Other)?;
         let mut sink = Sink::open(place).await.map_err(Cut::Other)?;
         let body = input.body(Arc::clone(traffic)).await.map_err(Cut::Other)?;
-        let request = self.args.manner.request(&self.client, &self.args.channel).body(body);
+        let request = self.args.manner.request(&self.client, &self.args.channel, position).body(body);
         let exchange = async {
             let mut response = request.send().await.map_err(|error| Cut::Failed(error, None))?;
             *receiver = response.metadata().text("receiver").map(str::to_owned);

@@ -18,6 +18,7 @@ use super::place::Places;
 use super::progress::Progress;
 use super::tally::{Record, Tally};
 use crate::exit::{self, Failure};
+use crate::otel;
 use crate::send::GOODBYE;
 use crate::signals::EndSignals;
 use crate::terminal::say;
@@ -41,18 +42,20 @@ pub(crate) async fn run(mut args: Args) -> Result<()> {
         Some(from) => List::read(from, if args.null { 0 } else { b'\n' })?,
         None => List::of(std::mem::take(&mut args.files)),
     };
+    let (otel, exporting) = otel::of_sender("tieline-map")?;
     let client = args.reach.client()?;
     let waiting = tokio::spawn(args.reach.clone().mention_waiting(client.clone()));
     let (finish, now) = (CancellationToken::new(), CancellationToken::new());
     let ending = tokio::spawn(end_on_signals(signals, args.channel.to_string(), finish.clone(), now.clone()));
     let progress = Progress::show(args.channel.as_str(), list.total(), places.are_files());
-    let work = Arc::new(Work { args, client: client.clone() });
+    let work = Arc::new(Work { args, client: client.clone(), otel });
     let order = (!places.are_files()).then(|| Order::new(tokio::io::stdout(), 1));
     let run = Run { work, places, before, joblog, order, progress, finish, tally: Tally::default(), begun: 0 };
     let ended = run.through(list, now).await;
     waiting.abort();
     ending.abort();
     let _ = timeout(GOODBYE, client.close()).await;
+    exporting.finish().await;
     ended
 }
 

@@ -76,7 +76,9 @@ A body that is cut off never ends for the command: its stdin stays open until it
 is killed.
 
 Environment of the command: TIELINE_CHANNEL, TIELINE_REQUEST_ID, TIELINE_REMAINING_MS (until the deadline), and \
-TIELINE_META_NAME for each piece of metadata (upper-case, '-' as '_'). TIELINE_TOKEN is not passed on.
+TIELINE_META_NAME for each piece of metadata (upper-case, '-' as '_'). TIELINE_TOKEN is not passed on. TRACEPARENT and \
+TRACESTATE, if the request is in a trace: what the command does for it belongs there, as a `tieline send` that it runs \
+does by itself.
 
 With --http, the request's body is the body of an HTTP request, with content-type, traceparent and each piece of metadata \
 as Tieline-Meta-NAME; the response's body and the same headers come back, as they come. A status other than 2xx fails the \

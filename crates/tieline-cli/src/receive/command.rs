@@ -13,6 +13,7 @@ use super::group::Group;
 use super::guard::{Guard, Held, Watched};
 use super::{environment, own_binary, shim};
 use crate::token;
+use crate::trace::{self, Position};
 
 /// The program to run for each request, with its arguments.
 pub(super) struct Program {
@@ -50,23 +51,26 @@ impl Program {
         self.argv.first().map(|name| name.display().to_string()).unwrap_or_default()
     }
 
-    /// Starts the program for a request.
+    /// Starts the program for a request, at this position of a trace.
     ///
     /// Must be called on a thread that lives as long as the receiver: the kernel takes the end of the thread that
     /// started a process for the end of its parent.
     ///
     /// # Errors
     /// If no process can be started.
-    pub(super) fn start(&self, request: &Request) -> io::Result<Running> {
+    pub(super) fn start(&self, request: &Request, position: Option<&Position>) -> io::Result<Running> {
         let mut command = Command::new(own_binary());
         command.arg(shim::WORD).arg(std::process::id().to_string()).args(&self.argv);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| environment::is_of_a_request(name)) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| environment::is_of_a_request(name) || trace::is_variable(name))
+        {
             command.env_remove(name);
         }
         // It is the receiver's, and no business of what works on a request.
         command.env_remove(token::own::VARIABLE);
         let id = request.id().to_string();
         command.envs(environment::variables(request.channel(), &id, request.remaining(), request.metadata()));
+        command.envs(position.into_iter().flat_map(Position::variables));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
         let group = child.id().and_then(Group::of).ok_or(io::ErrorKind::NotFound)?;

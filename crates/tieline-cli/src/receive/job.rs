@@ -31,7 +31,9 @@ use super::group::Group;
 use super::guard::Held;
 use super::shim;
 use super::stderr::Follower;
+use crate::otel::Otel;
 use crate::terminal::{say, short};
+use crate::trace::Position;
 
 /// What all jobs of a receiver have in common.
 pub(super) struct Work {
@@ -43,6 +45,7 @@ pub(super) struct Work {
     pub(super) grace: Duration,
     /// Set when the commands must end at once.
     pub(super) now: CancellationToken,
+    pub(super) otel: Otel,
 }
 
 /// What is read from a command's stdout at once, at most; the size of a pipe.
@@ -58,7 +61,8 @@ impl Work {
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request) {
         let id = request.id();
-        match self.program.start(&request) {
+        let traced = self.otel.processing(&self.channel, Position::of_request(&request));
+        let ended = match self.program.start(&request, traced.position()) {
             Ok(running) => self.see_through(id, running, request).await,
             Err(error) if is_shortage(&error) => {
                 self.note(id, &format!("'{}' can't be started now: {error}; given back", self.program.name()));
@@ -69,12 +73,16 @@ impl Work {
                 let words = format!("'{}' can't be started: {error}", self.program.name());
                 self.note(id, &words);
                 // Whoever isn't there to be told has another reason already.
-                let _ = request.fail(words).await;
+                let _ = request.fail(words.clone()).await;
+                Err(Fault::because(Code::Application, words))
             }
-        }
+        };
+        traced.processed(id, ended.err().as_ref());
     }
 
-    async fn see_through(&self, id: RequestId, running: Running, request: Request) {
+    /// # Errors
+    /// Why the request failed.
+    async fn see_through(&self, id: RequestId, running: Running, request: Request) -> Result<(), Fault> {
         let Running { mut child, group, stdin, mut stdout, stderr, watched, held } = running;
         let (body, responder) = request.into_parts();
         let mut writer = responder.writer();
@@ -95,33 +103,44 @@ impl Work {
         feeding.abort();
         let tail = last_words(telling, &hurry).await;
         match (ended, status) {
-            (Err(over), _) => self.give_up(id, writer, over).await,
+            (Err(over), _) => Err(self.give_up(id, writer, over).await),
             (Ok(()), Ok(status)) => self.conclude(id, writer, status, tail).await,
             (Ok(()), Err(error)) => {
-                self.give_up(id, writer, Fault::because(Code::Application, error.to_string())).await;
+                Err(self.give_up(id, writer, Fault::because(Code::Application, error.to_string())).await)
             }
         }
     }
 
     /// The command ran to its end: the response ends, or fails, as the command did.
-    async fn conclude(&self, id: RequestId, writer: ResponseWriter, status: ExitStatus, tail: Option<String>) {
+    async fn conclude(
+        &self,
+        id: RequestId,
+        writer: ResponseWriter,
+        status: ExitStatus,
+        tail: Option<String>,
+    ) -> Result<(), Fault> {
+        let mut ended = Ok(());
         let told = match ending::failure(status, writer.bytes_sent()) {
             None => writer.finish().await,
             Some(words) => {
                 self.note(id, &words);
                 let fault = Fault::because(Code::Application, words);
+                ended = Err(fault.clone());
                 writer.fail_with(tail.into_iter().fold(fault, Fault::with_detail)).await
             }
         };
         if let Err(error) = told {
             self.note(id, &error.to_string());
+            ended = ended.and(Err(Fault::because(error.code(), error.to_string())));
         }
+        ended
     }
 
     /// The request is over for another reason. If it is ours, its sender is told; else it knows.
-    async fn give_up(&self, id: RequestId, writer: ResponseWriter, over: Fault) {
+    async fn give_up(&self, id: RequestId, writer: ResponseWriter, over: Fault) -> Fault {
         self.note(id, &over.message);
-        let _ = writer.fail_with(over).await;
+        let _ = writer.fail_with(over.clone()).await;
+        over
     }
 
     /// TERM to the group; returns when its processes have ended, as far as it shows, or the grace is over.

@@ -14,6 +14,7 @@ use super::guard::Guard;
 use super::http::{self, Ended, Service};
 use super::job::Work;
 use crate::exit::{self, Failure};
+use crate::otel;
 use crate::reach::tell_losses;
 use crate::signals::EndSignals;
 use crate::terminal::say;
@@ -26,6 +27,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// # Errors
 /// If the command can't be run, the server stays out of reach, or it refuses.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let (otel, exporting) = otel::of_receiver("tieline-receive")?;
     let internal = |error: std::io::Error| Failure::new(exit::INTERNAL, error.to_string());
     let signals = EndSignals::listen().map_err(internal)?;
     let (finish, now) = (CancellationToken::new(), CancellationToken::new());
@@ -37,7 +39,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let ending = |signals| tokio::spawn(end_on_signals(signals, channel.clone(), finish.clone(), now.clone()));
     let mention = || tokio::spawn(args.reach.clone().mention_waiting(client.clone()));
     let (ending, waiting, served) = if let Some(url) = args.service.http.clone() {
-        let service = Arc::new(Service::new(&channel, url, &args.service, now.clone())?);
+        let service = Arc::new(Service::new(&channel, url, &args.service, now.clone(), otel)?);
         let (ending, waiting) = (ending(signals), mention());
         let served = http::serve(service, &places, &finish).await;
         (
@@ -51,7 +53,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     } else {
         let guard = Guard::start().map_err(internal)?;
         let program = Program::new(args.command, guard).map_err(|words| Failure::new(exit::USAGE, words))?;
-        let work = Arc::new(Work { channel: channel.clone(), program, grace: args.grace.0, now: now.clone() });
+        let work = Arc::new(Work { channel: channel.clone(), program, grace: args.grace.0, now: now.clone(), otel });
         let (ending, waiting) = (ending(signals), mention());
         let handler = move |request| {
             let work = Arc::clone(&work);
@@ -62,6 +64,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let _ = timeout(GOODBYE, client.close()).await;
     waiting.abort();
     ending.abort();
+    exporting.finish().await;
     served
 }
 

@@ -2,8 +2,11 @@
 
 use tieline::{Client, Retry, SendRequest};
 use tieline_protocol::Metadata;
+use tieline_protocol::trace::TRACEPARENT;
 
 use crate::channel::Name;
+use crate::otel::{Otel, Traced};
+use crate::trace::Position;
 use crate::units::Span;
 
 /// How often an idempotent request is sent again unless told otherwise: enough for a server that starts anew.
@@ -33,7 +36,8 @@ pub(crate) struct Manner {
     #[arg(long, value_name = "N")]
     pub(crate) retry: Option<u32>,
 
-    /// Metadata for the receiver; may be repeated
+    /// Metadata for the receiver; may be repeated. TRACEPARENT and TRACESTATE of the environment, the position in a trace,
+    /// are added to it, unless it has a traceparent
     #[arg(long, value_name = "NAME=VALUE", value_parser = entry)]
     pub(crate) meta: Vec<(String, String)>,
 
@@ -43,11 +47,22 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
-    /// A request on `channel` as it was asked for, without its body.
-    pub(crate) fn request(&self, client: &Client, channel: &Name) -> SendRequest {
+    /// The work that a request is, in the trace that the environment names; unless the metadata names another.
+    pub(crate) fn traced(&self, otel: &Otel, channel: &Name) -> Traced {
+        if self.meta.iter().any(|(name, _)| name == TRACEPARENT) {
+            return Traced::elsewhere();
+        }
+        otel.sending(channel.as_str(), Position::of_environment())
+    }
+
+    /// A request on `channel` as it was asked for, at this position of a trace, without its body.
+    pub(crate) fn request(&self, client: &Client, channel: &Name, position: Option<&Position>) -> SendRequest {
         let mut request = client.send(channel.as_str());
         for (name, value) in &self.meta {
             request = request.meta(name, value);
+        }
+        if let Some(position) = position {
+            request = position.give(request);
         }
         if let Some(wait) = self.wait {
             request = request.wait(wait.0);

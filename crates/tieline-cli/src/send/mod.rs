@@ -25,8 +25,10 @@ use self::progress::Progress;
 use self::report::Failed;
 use self::traffic::Traffic;
 use crate::exit::{self, Failure};
+use crate::otel;
 use crate::signals::EndSignals;
 use crate::terminal;
+use crate::trace::Position;
 use crate::units::Span;
 
 /// How long a cancel, and the goodbye to the server, may take to leave.
@@ -37,11 +39,22 @@ pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 /// # Errors
 /// With the exit status and the words for whatever went wrong.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
+    let (otel, exporting) = otel::of_sender("tieline-send")?;
+    let traced = args.manner.traced(&otel, &args.channel);
+    let sent = send(&args, traced.position()).await;
+    traced.over(sent.as_ref().err());
+    if !sent.as_ref().is_err_and(|failure| failure.status == exit::INTERRUPTED) {
+        exporting.finish().await;
+    }
+    sent
+}
+
+async fn send(args: &Args, position: Option<&Position>) -> Result<(), Failure> {
     let mut signals = EndSignals::listen().map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
     let client = args.reach.client()?;
     let waiting = tokio::spawn(args.reach.clone().mention_waiting(client.clone()));
     let sent = tokio::select! {
-        opened = Sending::open(&args, &client) => match opened {
+        opened = Sending::open(args, &client, position) => match opened {
             Ok(sending) => sending.run(&mut signals).await,
             Err(failure) => Err(failure),
         },
@@ -85,14 +98,15 @@ enum Why {
 
 impl<'a> Sending<'a> {
     /// Opens input and output. Nothing is sent yet.
-    async fn open(args: &'a Args, client: &'a Client) -> Result<Self, Failure> {
+    async fn open(args: &'a Args, client: &'a Client, position: Option<&Position>) -> Result<Self, Failure> {
         let input = Input::open(args.input.as_deref())?;
         let output = Output::open(args.output.as_deref()).await?;
         let traffic = Traffic::new();
         // A progress line and what is typed or shown would spoil each other on one terminal.
         let is_drawn = terminal::shows_colour() && !input.is_typed() && !output.is_shown();
         let length = input.length();
-        let request = args.manner.request(client, &args.channel).body(input.body(Arc::clone(&traffic)).await?);
+        let body = input.body(Arc::clone(&traffic)).await?;
+        let request = args.manner.request(client, &args.channel, position).body(body);
         let progress = is_drawn.then(|| Progress::show(args.channel.as_str(), length, Arc::clone(&traffic)));
         Ok(Self { args, client, request, output, traffic, progress })
     }

@@ -36,6 +36,7 @@ use self::listen::{Place, SocketFile};
 use self::protection::Protection;
 use self::reload::{Gathered, Reload};
 use crate::exit::{self, Failure};
+use crate::otel;
 use crate::signals::EndSignals;
 use crate::terminal::say;
 use crate::units::Span;
@@ -50,7 +51,9 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
         say(check::explain(&gathered, flags).trim_end());
         return Ok(());
     }
-    let Gathered { addresses, config, tls, http, settings, .. } = gathered;
+    let Gathered { addresses, mut config, tls, http, settings, .. } = gathered;
+    let (otel, exporting) = otel::of_server()?;
+    config.tracer = otel.tracer();
     let tls = tls.map(|(_, config)| Tls::new(config));
     let protection = Protection { tls: tls.is_some(), tokens: config.access.wants_tokens(), insecure: args.insecure };
     // Before the sockets: a socket's file must not be left behind by a signal that comes early.
@@ -88,6 +91,7 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     let (listeners, files) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
     let serving = async { tokio::join!(server.run(listeners), gateway.run(door.listeners)) };
     serve(serving, files, reload, hangups, signals, stop).await;
+    exporting.finish().await;
     Ok(())
 }
 

@@ -78,6 +78,11 @@ fn the_pages_on_metrics_and_the_api_can_be_followed() {
 }
 
 #[test]
+fn the_page_on_traces_can_be_followed() {
+    follow("docs/tracing.md", 7);
+}
+
+#[test]
 fn the_page_on_http_can_be_followed() {
     follow("docs/http.md", 11);
 }

@@ -22,7 +22,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// `tieline` with these arguments, and nothing of our own environment that means something to it.
 pub(crate) fn tieline<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tieline"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TIELINE_")) {
+    let prefixes = ["TIELINE_", "TRACE", "OTEL_"].map(str::as_bytes);
+    let means_something = |name: &OsStr| prefixes.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| means_something(name)) {
         command.env_remove(name);
     }
     // A free port for HTTP: servers of many tests run at once.
@@ -230,8 +232,12 @@ impl Server {
 
     /// At this address.
     pub(crate) fn at(address: &str, flags: &[&str]) -> Self {
-        let mut command = tieline(["serve", "--listen", address]);
-        let running = Running::start(command.args(flags));
+        Self::by(tieline(["serve", "--listen", address]).args(flags))
+    }
+
+    /// By this command.
+    pub(crate) fn by(command: &mut Command) -> Self {
+        let running = Running::start(command);
         let line = running.line_with("  bus ");
         let address = line.split_whitespace().last().expect("an address").to_owned();
         let line = running.line_with("/c/CHANNEL");

@@ -26,6 +26,7 @@ use hyper_util::rt::TokioIo;
 use tieline::{
     Code, Fault, Metadata, Request, RequestBody, RequestId, Responder, ResponseWriter, TlsOptions, TlsTrouble,
 };
+use tieline_protocol::trace::TRACEPARENT;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -34,8 +35,10 @@ use super::super::args::ServiceArgs;
 use super::body::Up;
 use super::{connecting, headers};
 use crate::exit::Failure;
+use crate::otel::Otel;
 use crate::terminal::{say, short};
 use crate::tls;
+use crate::trace::Position;
 use crate::units::Size;
 use crate::web::{Dialer, NoConnection, Stream, Url};
 
@@ -55,6 +58,7 @@ pub(crate) struct Service {
     trusts_close: bool,
     /// Set when requests must end at once.
     now: CancellationToken,
+    otel: Otel,
 }
 
 /// A response that has begun, with the task that moves its bytes.
@@ -69,7 +73,13 @@ impl Service {
     ///
     /// # Errors
     /// If what is said of TLS can't be used.
-    pub(crate) fn new(channel: &str, url: Url, args: &ServiceArgs, now: CancellationToken) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        channel: &str,
+        url: Url,
+        args: &ServiceArgs,
+        now: CancellationToken,
+        otel: Otel,
+    ) -> Result<Self, Failure> {
         let tls = args.http_ca.as_ref().map(|file| TlsOptions::new().authority_file(file));
         Ok(Self {
             channel: channel.to_owned(),
@@ -78,6 +88,7 @@ impl Service {
             buffer: args.buffer.map(|size| size.0),
             trusts_close: args.trust_close,
             now,
+            otel,
         })
     }
 
@@ -125,7 +136,11 @@ impl Service {
 
     async fn answer_over(&self, stream: Box<dyn Stream>, request: Request) {
         let id = request.id();
-        let head = self.head(&request);
+        let traced = self.otel.processing(&self.channel, Position::of_request(&request));
+        let mut head = self.head(&request);
+        if let Some(Ok(own)) = traced.own().map(|own| HeaderValue::from_bytes(&own.to_bytes())) {
+            head.insert(TRACEPARENT, own);
+        }
         let (body, responder) = request.into_parts();
         let begun = tokio::select! {
             begun = self.ask(stream, head, body) => begun,
@@ -136,6 +151,7 @@ impl Service {
             Ok(begun) => self.pass_on(begun, responder).await,
             Err(fault) => Err((fault, responder.writer())),
         };
+        let mut failed = None;
         if let Err((fault, writer)) = told {
             let after = match writer.bytes_sent() {
                 0 => String::new(),
@@ -144,8 +160,10 @@ impl Service {
             let fault = Fault { message: format!("{}{after}", fault.message), ..fault };
             self.note(id, &fault.message);
             // If the request is over for another reason, its sender knows.
-            let _ = writer.fail_with(fault).await;
+            let _ = writer.fail_with(fault.clone()).await;
+            failed = Some(fault);
         }
+        traced.processed(id, failed.as_ref());
     }
 
     /// The request's headers.
