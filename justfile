@@ -29,6 +29,10 @@ hostile:
     TIELINE_HOSTILE_FIGURES="$PWD/target/hostile.jsonl" cargo test --release -p tieline-server --test hostile -- --test-threads=1
     cargo run --release -p tieline-gates -- --cases target/hostile.jsonl
 
+# Traces through four processes to a small collector, in a build with the feature otel.
+otel:
+    cargo test -p tieline-cli --features otel --test otel
+
 # Numbers that must be reached, measured on the real server; all gates, or those that are named. Prints the table.
 gates *NAMES:
     cargo build --release -p tieline-cli -p tieline-gates
