@@ -53,3 +53,13 @@ fn a_command_that_sends_continues_the_trace_and_so_do_files() {
     let mut map = tieline(["map", "outer", "--server", &server.address, "/dev/null"]);
     run(map.env("TRACEPARENT", PARENT), "").code(0).wrote(&expected);
 }
+
+#[cfg(not(feature = "otel"))]
+#[test]
+fn a_build_that_exports_no_traces_says_so_when_a_server_is_given_an_endpoint() {
+    let mut serve = tieline(["serve", "--listen", "127.0.0.1:0"]);
+    let serving = Running::start(serve.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318"));
+    let line = serving.line_with("feature otel");
+    assert!(line.contains("OTEL_EXPORTER_OTLP_ENDPOINT means nothing to this build"), "{line}");
+    serving.line_with("  bus ");
+}

@@ -79,7 +79,7 @@ fn the_pages_on_metrics_and_the_api_can_be_followed() {
 
 #[test]
 fn the_page_on_traces_can_be_followed() {
-    follow("docs/tracing.md", 7);
+    follow("docs/tracing.md", 6);
 }
 
 #[test]

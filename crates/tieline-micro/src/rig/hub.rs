@@ -72,7 +72,9 @@ impl Hub {
         let result = step(&mut core);
         touched.extend(core.take_touched());
         let due = core.next_expiry();
+        let lives = core.take_lives();
         drop(core);
+        lives.into_iter().for_each(tieline_broker::Told::tell);
         if let Some(due) = due {
             let due = u64::try_from(due.since_start().as_nanos()).unwrap_or(u64::MAX - 1);
             if due < self.armed.load(Ordering::Acquire) {
