@@ -197,7 +197,8 @@ fn the_exit_status_says_whether_anything_was_started() {
 fn told_to_end_once_it_finishes_what_runs_and_twice_it_cancels() {
     let server = Server::start();
     let folder = files(9);
-    let script = "read n; echo $$ > pid; while [ ! -e go ]; do sleep 0.01; done; echo got $n";
+    // The file is there only with its number in it.
+    let script = "read n; echo $$ > part; mv part pid; while [ ! -e go ]; do sleep 0.01; done; echo got $n";
     let script = format!("cd {}; {script}", folder.path().display());
     let _receiver = server.receive("told", &["sh", "-c", &script]);
     let at_work = || wait_until("one runs", || folder.path().join("pid").exists());
