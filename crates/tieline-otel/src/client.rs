@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::Uri;
 use hyper::header::{HOST, HeaderValue};
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
@@ -51,10 +52,7 @@ impl Client {
         let host = uri.host().ok_or("the endpoint names no host")?;
         let is_tls = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let authority = uri.authority().map_or(host, |authority| authority.as_str());
-        // Who the collector is, without who we are.
-        let authority = authority.rsplit('@').next().unwrap_or(host);
-        request.headers_mut().insert(HOST, HeaderValue::from_str(authority)?);
+        request.headers_mut().insert(HOST, HeaderValue::from_str(authority(&uri))?);
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = path.parse()?;
         let request = request.map(Full::new);
@@ -79,6 +77,16 @@ impl Client {
             .with_no_client_auth();
         Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
     }
+}
+
+/// Who the collector is, without who we are.
+fn authority(uri: &Uri) -> &str {
+    uri.authority().and_then(|authority| authority.as_str().rsplit('@').next()).unwrap_or_default()
+}
+
+/// An address for people: what may be a secret in it is left out.
+fn shown(uri: &Uri) -> String {
+    format!("{}://{}{}", uri.scheme_str().unwrap_or_default(), authority(uri), uri.path())
 }
 
 /// One request and its answer, on a connection of its own.
@@ -107,12 +115,12 @@ where
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let uri = request.uri().to_string();
+        let place = shown(request.uri());
         let answer = self.post(request).await;
         match &answer {
             Ok(answer) if answer.status().is_success() => {}
-            Ok(answer) => self.last_error.set(format!("{uri} answered {}", answer.status())),
-            Err(error) => self.last_error.set(format!("{uri}: {}", words(error.as_ref()))),
+            Ok(answer) => self.last_error.set(format!("{place} answered {}", answer.status())),
+            Err(error) => self.last_error.set(format!("{place}: {}", words(error.as_ref()))),
         }
         answer
     }
@@ -131,5 +139,17 @@ fn words(error: &(dyn Error + 'static)) -> String {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_secrets() {
+        let uri: Uri = "https://me:secret@collector.example:4318/v1/traces?key=secret".parse().unwrap();
+        assert_eq!(shown(&uri), "https://collector.example:4318/v1/traces");
+        assert_eq!(authority(&uri), "collector.example:4318");
     }
 }
