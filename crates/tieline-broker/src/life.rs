@@ -136,9 +136,10 @@ impl Exchange {
 }
 
 impl<P: Port> Core<P> {
-    /// The lives that are over since the last call.
-    pub fn take_lives(&mut self) -> Vec<Told> {
-        std::mem::take(&mut self.lives)
+    /// The lives that are over since the last call; `None` if there are none, which is usual.
+    #[inline]
+    pub fn take_lives(&mut self) -> Option<Vec<Told>> {
+        if self.lives.is_empty() { None } else { Some(std::mem::take(&mut self.lives)) }
     }
 
     /// An exchange is over that had been admitted.

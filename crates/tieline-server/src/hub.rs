@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts};
+use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts, Told};
 use tieline_protocol::{ChannelId, ClientId, Time};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -151,8 +151,8 @@ impl Hub {
         let lives = core.take_lives();
         drop(core);
         shard.arm(due);
-        for life in lives {
-            life.tell();
+        if let Some(lives) = lives {
+            tell(lives);
         }
         result
     }
@@ -328,6 +328,12 @@ pub(crate) fn wake_all(touched: Touched) {
     for port in touched {
         port.0.wake();
     }
+}
+
+/// Tells those who follow requests. Seldom, and apart from what each step does.
+#[cold]
+fn tell(lives: Vec<Told>) {
+    lives.into_iter().for_each(Told::tell);
 }
 
 fn nanos(nanos: u64) -> Time {

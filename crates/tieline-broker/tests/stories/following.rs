@@ -29,7 +29,7 @@ impl Lives {
     /// The one life that is over.
     #[track_caller]
     fn one(&self, world: &mut World) -> Life {
-        world.core.take_lives().into_iter().for_each(tieline_broker::Told::tell);
+        world.core.take_lives().into_iter().flatten().for_each(tieline_broker::Told::tell);
         let mut lives = std::mem::take(&mut *self.0.lock().unwrap());
         assert_eq!(lives.len(), 1);
         lives.remove(0)
@@ -37,7 +37,7 @@ impl Lives {
 
     #[track_caller]
     fn none(&self, world: &mut World) {
-        world.core.take_lives().into_iter().for_each(tieline_broker::Told::tell);
+        world.core.take_lives().into_iter().flatten().for_each(tieline_broker::Told::tell);
         assert!(self.0.lock().unwrap().is_empty());
     }
 }

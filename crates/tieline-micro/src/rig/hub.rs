@@ -74,7 +74,9 @@ impl Hub {
         let due = core.next_expiry();
         let lives = core.take_lives();
         drop(core);
-        lives.into_iter().for_each(tieline_broker::Told::tell);
+        if let Some(lives) = lives {
+            tell(lives);
+        }
         if let Some(due) = due {
             let due = u64::try_from(due.since_start().as_nanos()).unwrap_or(u64::MAX - 1);
             if due < self.armed.load(Ordering::Acquire) {
@@ -110,4 +112,10 @@ impl Hub {
             self.spare = std::mem::take(buffer);
         }
     }
+}
+
+/// Tells those who follow requests, as the server does: apart from what each step does.
+#[cold]
+fn tell(lives: Vec<tieline_broker::Told>) {
+    lives.into_iter().for_each(tieline_broker::Told::tell);
 }
