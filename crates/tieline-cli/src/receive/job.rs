@@ -65,9 +65,11 @@ impl Work {
         let ended = match self.program.start(&request, traced.position()) {
             Ok(running) => self.see_through(id, running, request).await,
             Err(error) if is_shortage(&error) => {
-                self.note(id, &format!("'{}' can't be started now: {error}; given back", self.program.name()));
+                let words = format!("'{}' can't be started now: {error}; given back", self.program.name());
+                self.note(id, &words);
                 // One that is over needs nobody.
                 let _ = request.give_back().await;
+                Err(Fault::because(Code::Returned, words))
             }
             Err(error) => {
                 let words = format!("'{}' can't be started: {error}", self.program.name());
