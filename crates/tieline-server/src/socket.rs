@@ -148,7 +148,11 @@ fn try_write(
     let all: usize = slices.iter().map(|slice| slice.len()).sum();
     let mut written = 0;
     let outcome = ready(&mut || {
-        written = socket.send_vectored(slices)?;
+        // Most of what is written is one piece, for which the kernel needn't be handed a list.
+        written = match slices {
+            [slice] => socket.send(slice)?,
+            _ => socket.send_vectored(slices)?,
+        };
         if written < all { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
     });
     match outcome {

@@ -49,6 +49,9 @@ pub(super) fn make_room(buffer: &mut BytesMut, lacks: usize) {
 /// Gives the memory of an empty buffer back to the thread.
 pub(super) fn put_away(buffer: &mut BytesMut) {
     if buffer.is_empty() && buffer.capacity() > 0 {
+        // The next read begins at the front again, unless a payload is a slice of it: where the last one was read is in the
+        // cache.
+        let _ = buffer.try_reclaim(READ);
         SPARE.set(std::mem::take(buffer));
     }
 }

@@ -17,7 +17,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// written at once; what they brought for several, when the task comes to its turn again.
     pub(super) fn take_in(&mut self, now: Time, most: usize) -> Result<usize, Over> {
         let outcome = self.take_in_frames(now, most);
-        if !self.has_gathered() {
+        if !self.touched.is_empty() && !self.has_gathered() {
             self.serve_touched(now);
         }
         self.liveness.frame(now, self.decoder.is_within_frame(&self.buffer));
@@ -111,8 +111,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Has those write whom the last steps brought news; this connection looks by itself. What they write here may bring
     /// news in turn, and those are left to the tasks.
     pub(super) fn serve_touched(&mut self, now: Time) {
-        let mut touched = std::mem::take(&mut self.touched);
-        for port in touched.drain(..) {
+        // Its memory isn't kept: what the allocator gives is in the cache, what a connection keeps for so long isn't.
+        for port in std::mem::take(&mut self.touched) {
             if Arc::ptr_eq(&port.0, &self.peer) {
                 port.0.unmark();
             } else if let Some(progress) = port.0.write_news(now) {
@@ -120,7 +120,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         self.wake_touched();
-        self.touched = touched;
     }
 
     /// Wakes whom the last steps brought news; this connection looks by itself.

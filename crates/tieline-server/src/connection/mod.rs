@@ -4,6 +4,7 @@
 //! first. It always reads: nothing that it does with a frame waits for another connection, and credit makes what it
 //! puts into an outbox fit.
 
+mod alarm;
 mod buffer;
 mod dispatch;
 mod farewell;
@@ -31,11 +32,11 @@ use tieline_protocol::outbox::Batch;
 use tieline_protocol::session::ServerSession;
 use tieline_protocol::{ClientId, Code, Decoder, Frame, Kind, Role, Time, Violation};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Sleep;
 
 use crate::access::Seat;
 use crate::hub::{ENDS_A_STEP, Hub, Touched};
 use crate::peer::Peer;
+use alarm::Alarm;
 use throttle::Throttle;
 
 /// What one connection may read and have judged before others have their turn, in bytes.
@@ -136,17 +137,14 @@ struct Connection<S> {
     is_moving_on: bool,
     throttle: Throttle,
     touched: Touched,
-    timer: Pin<Box<Sleep>>,
-    /// What the timer is set to.
-    alarm: Time,
+    alarm: Alarm,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn new(io: S, hub: Arc<Hub>, peer: Arc<Peer>, since: Time) -> Self {
         let config = hub.config();
         let liveness = Liveness::new(config.liveness, since);
-        let alarm = liveness.next_tick();
-        let timer = Box::pin(tokio::time::sleep_until(hub.clock.instant(alarm)));
+        let alarm = Alarm::new(hub.clock, liveness.next_tick());
         let mut decoder = Decoder::new(Role::Client);
         decoder.set_payload_max(config.limits.payload);
         Self {
@@ -168,7 +166,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             is_moving_on: false,
             throttle: Throttle::new(since),
             touched: Touched::new(),
-            timer,
             alarm,
             hub,
         }
@@ -192,10 +189,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         // A frame that has begun, or bytes that wait, may be due before what the timer was set to. What is due later is
         // left alone: most of it never comes to be.
-        if self.next_alarm() < self.alarm {
+        if self.next_alarm() < self.alarm.at() {
             self.set_alarm(now);
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
+        while self.alarm.is_due(now, cx) {
             // The timer may have come due since the poll began.
             let now = self.hub.clock.now();
             if self.throttle.is_over(now) {
@@ -280,6 +277,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_write(&mut self, now: Time, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.batch.is_empty() {
+                if self.peer.is_quiet() {
+                    return self.poll_flush(now, cx);
+                }
                 self.batch = take_batch();
                 let since = self.peer.claim(now, &mut self.batch, cx);
                 self.claimed = self.batch.len();
@@ -337,8 +337,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn set_alarm(&mut self, now: Time) {
-        self.alarm = self.next_alarm().max(now);
-        self.timer.as_mut().reset(self.hub.clock.instant(self.alarm));
+        let at = self.next_alarm().max(now);
+        self.alarm.set(self.hub.clock, at);
     }
 
     /// Looks at the clock. Called after a read that found nothing.

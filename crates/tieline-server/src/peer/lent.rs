@@ -111,6 +111,7 @@ impl Peer {
         put_batch_away(batch);
         let progress = state.wrote(claimed);
         let may_rest = state.outbox.is_empty() && !self.is_ended() && is_shared;
+        self.quiet.store(may_rest && state.rests, Ordering::Release);
         let task = if may_rest { None } else { state.stir() };
         drop(state);
         wake(task);

@@ -31,6 +31,8 @@ pub(crate) struct Peer {
     state: Mutex<State>,
     /// News are in the outbox that the writer wasn't woken for yet.
     news: AtomicBool,
+    /// The task rests, and nothing has been put into the outbox since; so it needn't look. Set under the lock alone.
+    quiet: AtomicBool,
     /// This side has said that it starts nothing more.
     ended: AtomicBool,
 }
@@ -81,6 +83,7 @@ impl Port for PeerPort {
     }
 
     fn mark(&self) -> bool {
+        self.0.quiet.store(false, Ordering::Release);
         !self.0.news.swap(true, Ordering::AcqRel)
     }
 }
@@ -103,6 +106,7 @@ impl Peer {
                 task: None,
             }),
             news: AtomicBool::new(false),
+            quiet: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
     }
@@ -124,7 +128,15 @@ impl Peer {
 
     /// One short step on the outbox, by the connection itself.
     pub(crate) fn with<R>(&self, step: impl FnOnce(&mut Outbox<Reservation>) -> R) -> R {
-        step(&mut self.lock().outbox)
+        let mut state = self.lock();
+        self.quiet.store(false, Ordering::Relaxed);
+        step(&mut state.outbox)
+    }
+
+    /// Whether the task rests and nothing was put into the outbox since: it has nothing to write. Whoever puts something
+    /// there at this moment wakes the task, or writes it.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Acquire)
     }
 
     /// Takes the mark off and wakes the writer.
@@ -158,6 +170,7 @@ impl Peer {
         }
         state.set_task(cx);
         state.rests = batch.is_empty();
+        self.quiet.store(state.rests && !state.is_lent, Ordering::Release);
         since
     }
 
@@ -185,6 +198,7 @@ impl Peer {
         if self.is_ended() {
             return false;
         }
+        self.quiet.store(false, Ordering::Relaxed);
         state.greeting = Greeting::Waits;
         state.outbox.set_payload_max(payload);
         state.outbox.first(answer);
@@ -204,6 +218,7 @@ impl Peer {
     /// is only noted.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
+        self.quiet.store(false, Ordering::Relaxed);
         if !self.ended.swap(true, Ordering::AcqRel) && state.greeting != Greeting::Awaited {
             state.outbox.ordered(Frame::new(Kind::EndConnection, Kind::EndConnection.header(), Bytes::new()));
         }

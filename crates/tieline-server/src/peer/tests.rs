@@ -6,13 +6,13 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tieline_broker::{Account, Budget, ConnKey};
+use tieline_broker::{Account, Budget, ConnKey, Port};
 use tieline_protocol::outbox::Batch;
 use tieline_protocol::{Decoder, Frame, Kind, Role, Time};
 use tokio::io::AsyncReadExt;
 use tokio::net::{UnixStream, unix};
 
-use super::Peer;
+use super::{Peer, PeerPort};
 use crate::access::Source;
 use crate::socket::Plain;
 
@@ -218,4 +218,34 @@ async fn others_that_know_a_connection_dont_keep_its_socket_open() {
     world.socket = None;
     assert_eq!(world.far.read(&mut [0]).await.unwrap(), 0, "it is closed");
     assert!(world.peer.write_news(NOW).is_none());
+}
+
+#[tokio::test]
+async fn a_task_that_rests_needs_to_look_only_if_something_was_put_that_nobody_has_written() {
+    let mut world = World::new();
+    assert!(!world.peer.is_quiet(), "it has never looked");
+    world.claim();
+    assert!(world.peer.is_quiet());
+    world.put(1);
+    assert!(!world.peer.is_quiet());
+    let (socket, batch) = world.peer.borrow().unwrap();
+    world.claim();
+    assert!(!world.peer.is_quiet(), "somebody writes");
+    assert!(world.peer.write(&socket, batch, NOW).is_some());
+    assert!(world.peer.is_quiet());
+    // As the core puts things.
+    let port = PeerPort(Arc::clone(&world.peer));
+    port.with(|o| o.ordered(Frame::new(Kind::Pong, Kind::Pong.header().value(2), Bytes::new())));
+    assert!(port.mark() && !world.peer.is_quiet());
+    let (socket, batch) = world.peer.borrow().unwrap();
+    world.put(3);
+    assert!(world.peer.write(&socket, batch, NOW).is_some());
+    assert!(!world.peer.is_quiet(), "more came meanwhile");
+    world.claim();
+    assert!(!world.peer.is_quiet(), "it has claimed something");
+    world.write();
+    world.claim();
+    assert!(world.peer.is_quiet());
+    world.peer.end();
+    assert!(!world.peer.is_quiet());
 }
