@@ -47,16 +47,17 @@ impl<P: Port> Core<P> {
         let Some(x) = self.exchanges.get_mut(slot) else { return };
         let id = x.id;
         let Some(conn) = self.conns.get_mut(&receiver) else { return };
-        let Some(receive) = conn.receives.get_mut(&id.channel) else { return };
-        let channel = self.channels.entry(id.channel).or_default();
+        let Some(receive) = conn.receives.get_mut(id.channel) else { return };
+        // Where a receive is open, there is the channel.
+        let Some(channel) = self.channels.get_mut(&id.channel) else { return };
         receive.used += 1;
         if let Some(turn) = receive.turn.take() {
-            channel.ready.remove(&turn);
+            channel.ready.remove(turn);
         }
         receive.turn =
             receive.is_ready().then(|| channel.enter_ready(receiver, planted(Mutant::ReceiverTurnNotAdvanced)));
         channel.busy += 1;
-        conn.assigned.insert(slot);
+        conn.assigned.insert(slot, ());
         let (receive, book) = (receive.id, receive.book);
         let is_open = !x.request.is_closed();
 
@@ -113,14 +114,14 @@ impl<P: Port> Core<P> {
         let receive_open = self
             .conns
             .get(&to.receiver)
-            .and_then(|conn| conn.receives.get(&channel))
+            .and_then(|conn| conn.receives.get(channel))
             .is_some_and(|receive| receive.id == to.receive || planted(Mutant::OldReceiveTakenBackFrom));
         if !receive_open || self.outbox(to.receiver, |o| o.retract(to.lane)) != Some(true) {
             return false;
         }
         self.detach(now, slot);
         if !planted(Mutant::ReadinessLostOnTakeBack)
-            && let Some(receive) = self.conns.get_mut(&to.receiver).and_then(|conn| conn.receives.get_mut(&channel))
+            && let Some(receive) = self.conns.get_mut(&to.receiver).and_then(|conn| conn.receives.get_mut(channel))
         {
             receive.used -= 1;
             self.tally.freed(&mut self.books, receive.book, 1);
@@ -152,7 +153,7 @@ impl<P: Port> Core<P> {
         }
         self.engage(to.receiver, false);
         if let Some(conn) = self.conns.get_mut(&to.receiver) {
-            conn.assigned.remove(&slot);
+            conn.assigned.remove(slot);
             conn.account.allow_late(credit);
         }
         if was_stalled {

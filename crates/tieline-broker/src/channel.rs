@@ -1,12 +1,11 @@
 //! A channel: the requests that wait on it, and the receivers that are ready.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use tieline_protocol::arena::Arena;
 use tieline_protocol::{ChannelId, Time};
 
 use crate::exchange::Slot;
+use crate::few::Few;
 use crate::place::Place;
 use crate::port::ConnKey;
 use crate::tally::{Book, BookKey};
@@ -41,7 +40,7 @@ pub(crate) struct Channel {
     /// Waiting requests, in turn by sender.
     pub(crate) waiting: Turns<ConnKey, Slot>,
     /// Connections whose receive is ready, in turn.
-    pub(crate) ready: BTreeMap<i64, ConnKey>,
+    pub(crate) ready: Few<i64, ConnKey>,
     /// Receives that are open.
     pub(crate) receives: usize,
     /// Requests in the hands of receivers.
@@ -68,7 +67,7 @@ impl Channel {
         self.ready
             .values()
             .find(|conn| !avoid.contains(conn))
-            .or_else(|| self.ready.first_key_value().map(|(_, conn)| conn))
+            .or_else(|| self.ready.first().map(|(_, conn)| conn))
             .copied()
     }
 
@@ -80,9 +79,9 @@ impl Channel {
     /// A place at the back of the ready, or at the front for readiness that is given back.
     pub(crate) fn enter_ready(&mut self, conn: ConnKey, given_back: bool) -> i64 {
         let turn = if given_back {
-            self.ready.first_key_value().map_or(0, |(turn, _)| turn - 1)
+            self.ready.first().map_or(0, |(turn, _)| turn - 1)
         } else {
-            self.ready.last_key_value().map_or(0, |(turn, _)| turn + 1)
+            self.ready.last().map_or(0, |(turn, _)| turn + 1)
         };
         self.ready.insert(turn, conn);
         turn

@@ -74,10 +74,10 @@ impl<P: Port> Core<P> {
             }
         }
         // Invariant 1 and 8: one opener, at most one receiver, both known and both knowing.
-        assert!(self.conns.get(&x.opener).is_some_and(|conn| conn.opened.contains(&slot)));
+        assert!(self.conns.get(&x.opener).is_some_and(|conn| conn.opened.contains(slot)));
         for (key, conn) in &self.conns {
             let is_receiver = x.hand_out().is_some_and(|to| to.receiver == *key);
-            assert_eq!(conn.assigned.contains(&slot), is_receiver);
+            assert_eq!(conn.assigned.contains(slot), is_receiver);
         }
     }
 
@@ -89,8 +89,8 @@ impl<P: Port> Core<P> {
         assert_eq!(totals.busy, counts.busy as u64);
         assert_eq!(totals.receives, counts.receives as u64);
         let mut free: BTreeMap<_, u64> = BTreeMap::new();
-        for (id, receive) in self.conns.values().flat_map(|conn| &conn.receives) {
-            *free.entry(*id).or_default() += receive.count - receive.used;
+        for (id, receive) in self.conns.values().flat_map(|conn| conn.receives.iter()) {
+            *free.entry(id).or_default() += receive.count - receive.used;
         }
         assert_eq!(totals.free, free.values().sum::<u64>(), "what is free is what receives are ready for");
         let mut stalled: BTreeMap<_, [u32; 3]> = BTreeMap::new();
@@ -111,16 +111,16 @@ impl<P: Port> Core<P> {
     fn check_conns(&self) {
         let mut receives: BTreeMap<_, usize> = BTreeMap::new();
         for (key, conn) in &self.conns {
-            for (id, receive) in &conn.receives {
+            for (id, receive) in conn.receives.iter() {
                 assert!(receive.used <= receive.count, "a readiness is used once");
                 assert_eq!(receive.is_ready(), receive.turn.is_some(), "who is ready has a turn");
-                *receives.entry(*id).or_default() += 1;
+                *receives.entry(id).or_default() += 1;
                 if let Some(turn) = receive.turn {
-                    assert_eq!(self.channels.get(id).and_then(|channel| channel.ready.get(&turn)), Some(key));
+                    assert_eq!(self.channels.get(&id).and_then(|channel| channel.ready.get(turn)), Some(key));
                 }
             }
-            for slot in conn.opened.iter().chain(&conn.assigned) {
-                assert!(self.exchanges.get(*slot).is_some(), "nothing is left of an exchange that is over");
+            for slot in conn.opened.keys().chain(conn.assigned.keys()) {
+                assert!(self.exchanges.get(slot).is_some(), "nothing is left of an exchange that is over");
             }
         }
         for (id, Channel { receives: counted, ready, .. }) in &self.channels {

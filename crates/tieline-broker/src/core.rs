@@ -1,6 +1,6 @@
 //! The core: its state, and its methods for a driver. What each event does stands in the modules beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -14,6 +14,7 @@ use crate::budget::{Account, Budget, Reservation};
 use crate::channel::{Channel, Receive};
 use crate::config::CoreConfig;
 use crate::exchange::{Exchange, Slot, Stage};
+use crate::few::{Few, FewOf};
 use crate::keyed::{ConnMap, KeyedMap, keyed};
 use crate::life::Told;
 use crate::port::{ConnKey, Port};
@@ -25,11 +26,11 @@ use crate::turns::Turns;
 pub(crate) struct Conn<P> {
     pub(crate) port: P,
     pub(crate) account: Arc<Account>,
-    pub(crate) receives: BTreeMap<ChannelId, Receive>,
+    pub(crate) receives: Few<ChannelId, Receive>,
     /// Exchanges that it opened.
-    pub(crate) opened: BTreeSet<Slot>,
+    pub(crate) opened: FewOf<Slot>,
     /// Exchanges that were handed out to it.
-    pub(crate) assigned: BTreeSet<Slot>,
+    pub(crate) assigned: FewOf<Slot>,
 }
 
 /// The routing core: which request goes to whom, and what becomes of it.
@@ -121,9 +122,9 @@ impl<P: Port> Core<P> {
         self.conns.entry(conn).or_insert_with(|| Conn {
             port,
             account,
-            receives: BTreeMap::new(),
-            opened: BTreeSet::new(),
-            assigned: BTreeSet::new(),
+            receives: Few::default(),
+            opened: FewOf::default(),
+            assigned: FewOf::default(),
         });
     }
 
@@ -216,6 +217,11 @@ impl<P: Port> Core<P> {
         self.touched.drain(..)
     }
 
+    /// As [`Core::take_touched`], behind what is in `touched` already.
+    pub fn append_touched(&mut self, touched: &mut Vec<P>) {
+        touched.append(&mut self.touched);
+    }
+
     /// When [`Core::expire`] is due; `None` while no request is open.
     pub fn next_expiry(&self) -> Option<Time> {
         self.timers.first().map(|(due, _)| *due)
@@ -242,6 +248,11 @@ impl<P: Port> Core<P> {
             self.touched.push(port.clone());
         }
         Some(result)
+    }
+
+    /// Gives access to a connection's outbox for what puts nothing there that is to be written.
+    pub(crate) fn outbox_aside<R>(&self, conn: ConnKey, step: impl FnOnce(&mut Outbox<Reservation>) -> R) -> Option<R> {
+        Some(self.conns.get(&conn)?.port.with(step))
     }
 
     /// Body bytes that have arrived for a connection and haven't left to it.

@@ -118,7 +118,7 @@ impl<P: Port> Core<P> {
 
     /// To whom it is handed out, and whether the receive that it came on is still the open one.
     fn hand_out_name(&self, x: &Exchange, out: HandOut) -> (ConnKey, Option<usize>, bool) {
-        let receive = self.conns.get(&out.receiver).and_then(|conn| conn.receives.get(&x.id.channel));
+        let receive = self.conns.get(&out.receiver).and_then(|conn| conn.receives.get(x.id.channel));
         (out.receiver, self.lane_name(out.receiver, out.lane), receive.is_some_and(|receive| receive.id == out.receive))
     }
 
@@ -130,15 +130,15 @@ impl<P: Port> Core<P> {
 fn digest_conn<P: Port>(conn: &Conn<P>, to: &mut impl Hasher) {
     let Conn { port, account, receives, opened, assigned } = conn;
     account.digest(to);
-    for (channel, receive) in receives {
+    for (channel, receive) in receives.iter() {
         // Its place among the ready stands with the channel, and its id with the requests that used it.
         let Receive { id: _, count, used, turn, book: _, _place: _ } = receive;
         (1, channel, count, used, turn.is_some()).hash(to);
     }
-    for slot in opened {
+    for slot in opened.keys() {
         (2, slot.place()).hash(to);
     }
-    for slot in assigned {
+    for slot in assigned.keys() {
         (3, slot.place()).hash(to);
     }
     port.with(|o| o.digest(to));

@@ -23,7 +23,7 @@ impl<P: Port> Core<P> {
             o.finish(lane, admission);
         });
         if let Some(to) = self.detach(now, slot) {
-            self.outbox(to.receiver, |o| o.discard(to.lane));
+            self.outbox_aside(to.receiver, |o| o.discard(to.lane));
         }
         self.retire(now, slot, outcome);
     }
@@ -145,11 +145,11 @@ impl<P: Port> Core<P> {
     /// there is more, and then [`Core::disconnect`].
     pub fn abandon_some(&mut self, now: Time, conn: ConnKey, most: usize) -> bool {
         let Some(record) = self.conns.get(&conn) else { return false };
-        let waits = |slot: &&Slot| self.exchanges.get(**slot).is_some_and(|x| x.hand_out().is_none());
+        let waits = |slot: &Slot| self.exchanges.get(*slot).is_some_and(|x| x.hand_out().is_none());
         // First those that wait: else readiness that another gives back would go to them.
-        let mut some: Vec<Slot> = record.opened.iter().filter(waits).take(most).copied().collect();
+        let mut some: Vec<Slot> = record.opened.keys().filter(waits).take(most).collect();
         if some.is_empty() {
-            some = record.opened.iter().take(most).copied().collect();
+            some = record.opened.keys().take(most).collect();
         }
         for slot in some {
             self.end_exchange(now, slot, None, &Fault::new(Code::SenderLost));
@@ -161,17 +161,17 @@ impl<P: Port> Core<P> {
     /// forgotten. No start that still waits in its outbox leaves it any more.
     pub fn disconnect(&mut self, now: Time, conn: ConnKey) {
         let Some(record) = self.conns.remove(&conn) else { return };
-        for (channel, receive) in &record.receives {
+        for (channel, receive) in record.receives.iter() {
             if !planted(Mutant::DeadReceiverAssigned) {
-                self.forget_receive(*channel, receive);
+                self.forget_receive(channel, receive);
             }
         }
         let lost = Fault::new(Code::SenderLost);
         // First those that wait: else readiness that another gives back would go to them.
         let (waiting, handed): (Vec<Slot>, Vec<Slot>) =
-            record.opened.iter().partition(|slot| self.exchanges.get(**slot).is_some_and(|x| x.hand_out().is_none()));
+            record.opened.keys().partition(|slot| self.exchanges.get(*slot).is_some_and(|x| x.hand_out().is_none()));
         for slot in waiting.into_iter().chain(handed) {
-            if record.assigned.contains(&slot) {
+            if record.assigned.contains(slot) {
                 self.detach(now, slot);
             }
             self.end_exchange(now, slot, None, &lost);
@@ -182,11 +182,8 @@ impl<P: Port> Core<P> {
     /// Hands on what a lost receiver had, in the order of the requests: as long as others are ready, the oldest goes
     /// first; of those that wait again, the oldest comes to the front.
     fn hand_on_all(&mut self, now: Time, record: &Conn<P>) {
-        let mut assigned: Vec<_> = record
-            .assigned
-            .iter()
-            .filter_map(|slot| self.exchanges.get(*slot).map(|x| (x.id.request, *slot)))
-            .collect();
+        let mut assigned: Vec<_> =
+            record.assigned.keys().filter_map(|slot| self.exchanges.get(slot).map(|x| (x.id.request, slot))).collect();
         assigned.sort_unstable();
         let mut later = Vec::new();
         for (_, slot) in assigned {
@@ -245,7 +242,7 @@ impl<P: Port> Core<P> {
             channel.waiting.remove(x.opener, ticket);
         }
         if let Some(conn) = self.conns.get_mut(&x.opener) {
-            conn.opened.remove(&slot);
+            conn.opened.remove(slot);
             conn.account.opened.fetch_sub(1, Relaxed);
             conn.account.engaged.fetch_sub(1, Relaxed);
             conn.account.allow_late(x.request_credit().min(self.config.window + self.config.initial));

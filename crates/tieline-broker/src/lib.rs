@@ -7,7 +7,8 @@
 //! | `assigning` | requests and ready receivers meet; return and hand-over |
 //! | `granting` | credit is passed on as far as memory can be reserved |
 //! | `ending` | all the ways in which an exchange ends |
-//! | `exchange`, `channel`, `turns` | what there is: requests, channels and receives, queues in turn |
+//! | `exchange`, `channel` | what there is: requests, channels and receives |
+//! | `turns`, `few` | queues in turn; ordered maps that mostly have one entry |
 //! | `budget`, `principal` | memory that was promised; the requests of one who has several connections |
 //! | `place` | how many receives may be open |
 //! | `flood`, `meter` | a bound on what costs the server and not the peer; how rates are measured |
@@ -30,6 +31,7 @@ mod core;
 mod digest;
 mod ending;
 mod exchange;
+mod few;
 mod flood;
 mod granting;
 mod histogram;

@@ -146,9 +146,9 @@ impl<P: Port> Core<P> {
     /// are looked at.
     pub fn look_receiver(&self, conn: ConnKey, channel: ChannelId, most: usize) -> Option<ReceiverLook> {
         let conn = self.conns.get(&conn)?;
-        let receive = conn.receives.get(&channel)?;
-        let of_channel = |slot: &&_| self.exchanges.get(**slot).is_some_and(|x| x.id.channel == channel);
-        let busy = conn.assigned.iter().take(most).filter(of_channel).count();
+        let receive = conn.receives.get(channel)?;
+        let of_channel = |slot: &_| self.exchanges.get(*slot).is_some_and(|x| x.id.channel == channel);
+        let busy = conn.assigned.keys().take(most).filter(of_channel).count();
         Some(ReceiverLook { free: receive.count.saturating_sub(receive.used), busy, used: receive.used })
     }
 

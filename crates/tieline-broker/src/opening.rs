@@ -123,7 +123,7 @@ impl<P: Port> Core<P> {
         let mut kept = Kept { metadata: start.metadata, body: Pieces::default(), close };
         kept.body.push(start.body);
         let (wait_until, deadline) = self.limits(now, StartLimits::from_value(frame.header.value));
-        let Some(opener_lane) = self.outbox(conn, |o| o.open(id, Way::Response)) else {
+        let Some(opener_lane) = self.outbox_aside(conn, |o| o.open(id, Way::Response)) else {
             return Err(Fault::new(Code::Internal));
         };
         account.opened.fetch_add(1, Relaxed);
@@ -163,7 +163,7 @@ impl<P: Port> Core<P> {
         self.index.insert(id, slot);
         self.timers.insert((timer, slot));
         if let Some(conn) = self.conns.get_mut(&conn) {
-            conn.opened.insert(slot);
+            conn.opened.insert(slot, ());
         }
         self.place(now, conn, id.channel, slot);
         Ok(())

@@ -25,7 +25,7 @@ impl<P: Port> Core<P> {
     /// If the connection must die of it.
     pub fn receive(&mut self, now: Time, conn: ConnKey, frame: &Frame) -> Result<(), Violation> {
         let channel = frame.header.channel;
-        let open = self.conns.get(&conn).is_some_and(|conn| conn.receives.contains_key(&channel));
+        let open = self.conns.get(&conn).is_some_and(|conn| conn.receives.contains(channel));
         let state = if open { State::Receiving } else { State::NoReceive };
         match effect(frame.kind, state) {
             Effect::Take => match frame.kind {
@@ -44,7 +44,7 @@ impl<P: Port> Core<P> {
     /// Answers a start+RECEIVE with a reason of the driver's.
     pub(crate) fn refuse_receive(&mut self, conn: ConnKey, frame: &Frame, fault: &Fault) -> Result<(), Violation> {
         let channel = frame.header.channel;
-        if self.conns.get(&conn).is_some_and(|conn| conn.receives.contains_key(&channel)) {
+        if self.conns.get(&conn).is_some_and(|conn| conn.receives.contains(channel)) {
             return Err(second_receive());
         }
         receive_payload(frame)?;
@@ -106,7 +106,7 @@ impl<P: Port> Core<P> {
 
     /// Counts are absolute: an equal or lower one changes nothing.
     pub(crate) fn raise_receive(&mut self, now: Time, conn: ConnKey, id: ChannelId, count: u64) {
-        let Some(receive) = self.conns.get_mut(&conn).and_then(|conn| conn.receives.get_mut(&id)) else { return };
+        let Some(receive) = self.conns.get_mut(&conn).and_then(|conn| conn.receives.get_mut(id)) else { return };
         let more = count.saturating_sub(receive.count);
         if more == 0 {
             return;
@@ -126,8 +126,7 @@ impl<P: Port> Core<P> {
     /// receives, and some, is closed.
     fn withdraw_receive(&mut self, conn: ConnKey, id: ChannelId) {
         let record = self.conns.get(&conn);
-        if let Some(record) = record.filter(|record| record.receives.get(&id).is_some_and(|receive| receive.used == 0))
-        {
+        if let Some(record) = record.filter(|record| record.receives.get(id).is_some_and(|receive| receive.used == 0)) {
             record.account.strike();
         }
         self.close_receive(conn, id);
@@ -148,7 +147,7 @@ impl<P: Port> Core<P> {
     }
 
     fn remove_receive(&mut self, conn: ConnKey, id: ChannelId) -> Option<u64> {
-        let receive = self.conns.get_mut(&conn)?.receives.remove(&id)?;
+        let receive = self.conns.get_mut(&conn)?.receives.remove(id)?;
         self.forget_receive(id, &receive);
         Some(receive.used)
     }
@@ -160,7 +159,7 @@ impl<P: Port> Core<P> {
             let free = receive.count.saturating_sub(receive.used);
             self.tally.receive_closed(&mut self.books, receive.book, free);
             if let Some(turn) = receive.turn {
-                channel.ready.remove(&turn);
+                channel.ready.remove(turn);
             }
         }
         self.tidy_channel(id);
@@ -180,7 +179,7 @@ impl<P: Port> Core<P> {
         if planted(Mutant::EndKeepsReceives) {
             return;
         }
-        let open: Vec<_> = self.conns.get(&conn).map_or(Vec::new(), |conn| conn.receives.keys().copied().collect());
+        let open: Vec<_> = self.conns.get(&conn).map_or(Vec::new(), |conn| conn.receives.keys().collect());
         for channel in open {
             self.close_receive(conn, channel);
         }

@@ -146,7 +146,7 @@ impl Hub {
         let shard = &self.shards[shard];
         let mut core = lock(&shard.core);
         let result = step(&mut core);
-        touched.extend(core.take_touched());
+        core.append_touched(touched);
         let due = core.next_expiry();
         let lives = core.take_lives();
         drop(core);
