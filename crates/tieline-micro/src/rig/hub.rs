@@ -70,7 +70,7 @@ impl Hub {
     pub(super) fn step<R>(&self, touched: &mut Vec<PeerPort>, step: impl FnOnce(&mut Core<PeerPort>) -> R) -> R {
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
         let result = step(&mut core);
-        touched.extend(core.take_touched());
+        core.append_touched(touched);
         let due = core.next_expiry();
         let lives = core.take_lives();
         drop(core);
