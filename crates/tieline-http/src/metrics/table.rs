@@ -239,7 +239,7 @@ pub(crate) static METRICS: &[Metric] = &[
             None,
             None,
             "Channels beside those that are shown: fewer were asked for than there are, or more than may be.",
-            |f| one(f.left_out as u64),
+            |f| if f.channels.is_empty() { Vec::new() } else { one(f.left_out as u64) },
         )
     },
 ];

@@ -56,8 +56,8 @@ fn whoever_is_answered_in_a_long_line_is_the_next_in_turn() {
 
 #[test]
 fn chunks_pass_whole_and_grants_come_back_for_half_a_window() {
-    assert_eq!(heard("chunk-16k", 2), [vec![Kind::AckRequest], vec![Kind::ChunkRequest; 32]]);
-    assert_eq!(heard("chunk-64k", 2), [vec![Kind::AckRequest], vec![Kind::ChunkRequest; 8]]);
+    assert_eq!(heard("chunk-16k", 2), [vec![Kind::AckRequest; 4], vec![Kind::ChunkRequest; 32]]);
+    assert_eq!(heard("chunk-64k", 2), [vec![Kind::AckRequest; 4], vec![Kind::ChunkRequest; 8]]);
 }
 
 #[test]
