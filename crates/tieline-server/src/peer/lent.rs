@@ -76,7 +76,7 @@ impl Peer {
         // One that ends has its task look each time: what was written may have been the last.
         let socket = if self.is_ended() { None } else { state.socket.upgrade() };
         let Some(socket) = socket else {
-            let task = state.stir();
+            let task = self.stir(&mut state);
             drop(state);
             wake(task);
             return None;
@@ -112,7 +112,7 @@ impl Peer {
         let progress = state.wrote(claimed);
         let may_rest = state.outbox.is_empty() && !self.is_ended() && is_shared;
         self.quiet.store(may_rest && state.rests, Ordering::Release);
-        let task = if may_rest { None } else { state.stir() };
+        let task = if may_rest { None } else { self.stir(&mut state) };
         drop(state);
         wake(task);
         Some(progress)

@@ -142,7 +142,9 @@ impl Peer {
     /// Takes the mark off and wakes the writer.
     pub(crate) fn wake(&self) {
         self.news.store(false, Ordering::Release);
-        let task = self.lock().stir();
+        let mut state = self.lock();
+        let task = self.stir(&mut state);
+        drop(state);
         wake(task);
     }
 
@@ -236,6 +238,14 @@ impl Peer {
         drop(outbox);
     }
 
+    /// The task rests no more: it is to be woken, if it did. When it runs it has to look, though others may have written
+    /// all meanwhile: only then it rests again.
+    #[must_use]
+    fn stir(&self, state: &mut State) -> Option<Waker> {
+        self.quiet.store(false, Ordering::Release);
+        std::mem::take(&mut state.rests).then(|| state.task.clone()).flatten()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic in a step would leave the outbox of one connection behind; the others must go on.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -247,12 +257,6 @@ impl State {
         if !self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
             self.task = Some(cx.waker().clone());
         }
-    }
-
-    /// The task rests no more: it is to be woken, if it did.
-    #[must_use]
-    fn stir(&mut self) -> Option<Waker> {
-        std::mem::take(&mut self.rests).then(|| self.task.clone()).flatten()
     }
 }
 

@@ -249,3 +249,26 @@ async fn a_task_that_rests_needs_to_look_only_if_something_was_put_that_nobody_h
     world.peer.end();
     assert!(!world.peer.is_quiet());
 }
+
+#[tokio::test]
+async fn a_task_that_was_woken_for_what_it_had_written_by_then_rests_again() {
+    let mut world = World::new();
+    world.claim();
+    let port = PeerPort(Arc::clone(&world.peer));
+    world.put(1);
+    assert!(port.mark());
+    // Before it is woken for that, it runs for another reason, and writes it.
+    world.claim();
+    world.write();
+    world.claim();
+    assert!(world.peer.is_quiet());
+    world.peer.wake();
+    assert_eq!(world.woken(), 1);
+    assert!(!world.peer.is_quiet(), "it looks again");
+    world.claim();
+    // So others may write again.
+    world.put(2);
+    assert!(port.mark());
+    assert!(world.peer.write_news(NOW).is_some());
+    assert_eq!((world.next().await, world.next().await), (1, 2));
+}
