@@ -11,7 +11,7 @@ const CREDIT_LOW: u64 = INITIAL_WINDOW;
 /// The window of one body that comes in.
 ///
 /// It begins with [`limits::WINDOW_FIRST`](crate::limits::WINDOW_FIRST) and grows only where that is what holds the
-/// body back; see [`Growth`]. Moments are asked for when a grant is made and when the first bytes come that it allowed,
+/// body back. Moments are asked for when a grant is made and when the first bytes come that it allowed,
 /// so a body that needs no grant never has a clock read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window {
