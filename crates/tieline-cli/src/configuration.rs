@@ -8,7 +8,7 @@ use std::str::FromStr;
 use tieline::Address;
 
 use crate::exit;
-use crate::serve::config::config;
+use crate::serve::config::{config, threads};
 use crate::serve::file::parse as parse_file;
 use crate::serve::settings::Settings;
 use crate::units::{Size, Span};
@@ -52,7 +52,7 @@ fn file(text: &str) {
         Ok(settings) => {
             let printed = printed(&settings);
             assert_eq!(parse_file(&printed).as_ref(), Ok(&settings), "{text:?} is printed as {printed:?}");
-            match config(&settings, None) {
+            match threads(&settings).and_then(|_| config(&settings, None)) {
                 Ok(config) => assert!(config.validate().is_ok(), "{printed}"),
                 Err(failure) => assert_eq!(failure.status, exit::CONFIG, "{failure}"),
             }
@@ -82,6 +82,7 @@ fn printed(settings: &Settings) -> String {
         tls_key,
         tls_client_ca,
         tokens,
+        threads,
         memory,
         channel_places,
         connections,
@@ -117,6 +118,7 @@ fn printed(settings: &Settings) -> String {
         ("tls-key", path(tls_key)),
         ("tls-client-ca", path(tls_client_ca)),
         ("tokens", path(tokens)),
+        ("threads", threads.map(|threads| threads.to_string())),
         ("memory", size(memory)),
         ("channel-places", count(channel_places)),
         ("connections", count(connections)),

@@ -86,7 +86,7 @@ fn run(cli: Cli, flags: &ArgMatches) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(args) => {
             let flags = flags.subcommand_matches("serve").unwrap_or(flags);
-            block_on(&mut Builder::new_multi_thread(), serve::run(args, flags))
+            serve::run(args, flags)
         }
         Command::Send(args) => block_on(&mut Builder::new_current_thread(), send::run(args)),
         // One thread, which lives to the end: the kernel takes the end of the thread that started a command for

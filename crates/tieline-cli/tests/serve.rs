@@ -57,6 +57,19 @@ fn a_unix_socket_is_served_and_its_file_is_removed_at_the_end() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn as_many_threads_serve_as_are_asked_for() {
+    for threads in ["1", "3"] {
+        let server = Server::with(&["--threads", threads]);
+        let running = fs::read_dir(format!("/proc/{}/task", server.running.id())).unwrap().count();
+        assert_eq!((running - 1).to_string(), threads, "beside the one that waits for the end");
+        let _receiver = server.receive("echo", &["cat"]);
+        run(&mut server.send("echo", &[]), "by so many").code(0).wrote("by so many");
+    }
+    run(&mut tieline(["serve", "--threads", "0"]), "").code(78).says(&["threads is 0", "1 to 1024"]);
+}
+
+#[test]
 fn an_unknown_key_is_an_error_with_its_line_and_the_nearest_name() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "memory = '64MiB'\nchanel-places = 7\n").unwrap();

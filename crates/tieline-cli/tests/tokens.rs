@@ -214,13 +214,16 @@ fn a_reload_applies_what_it_can_and_names_what_needs_a_restart() {
     server.running.signal(Signal::SIGHUP);
     server.running.line_with("reloaded; nothing has changed");
     // The flag comes first, so its key changes nothing.
-    fs::write(&file, "drain = '7s'\nmemory = '64MiB'\nflood-rate = 3000\nwindow = '2MiB'\nchannel-places = 5\n")
-        .unwrap();
+    fs::write(
+        &file,
+        "drain = '7s'\nmemory = '64MiB'\nflood-rate = 3000\nwindow = '2MiB'\nchannel-places = 5\nthreads = 1000\n",
+    )
+    .unwrap();
     server.running.signal(Signal::SIGHUP);
     let line = server.running.line_with("reloaded");
     assert_eq!(
         line,
-        "tieline: reloaded: memory, drain, flood-rate for new connections; only a restart changes: window"
+        "tieline: reloaded: memory, drain, flood-rate for new connections; only a restart changes: window, threads"
     );
     fs::write(&file, "memory = '1KiB'\n").unwrap();
     server.running.signal(Signal::SIGHUP);

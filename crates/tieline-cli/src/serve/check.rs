@@ -31,6 +31,7 @@ pub(super) fn explain(gathered: &Gathered, flags: &ArgMatches) -> String {
     row("tls-client-ca", &path(settings.tls_client_ca.as_ref()), file.tls_client_ca.is_some());
     let tokens = if config.access.wants_tokens() { format!("{} in all", config.access.len()) } else { "none".into() };
     row("tokens", &tokens, file.tokens.is_some());
+    row("threads", &gathered.threads.to_string(), file.threads.is_some());
     for limit in LIMITS {
         row(limit.name, &show(limit, limit.of(config)), file.value(limit.name).is_some());
     }

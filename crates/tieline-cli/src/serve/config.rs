@@ -19,6 +19,23 @@ pub(super) fn addresses(settings: &Settings) -> Vec<Address> {
     settings.listen.clone()
 }
 
+/// The most threads that the settings may ask for.
+const THREADS_MAX: usize = 1024;
+
+/// How many threads serve: what the settings say, or one a core.
+///
+/// # Errors
+/// If it is none, or more than anybody can mean.
+pub(crate) fn threads(settings: &Settings) -> Result<usize, Failure> {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    match settings.threads {
+        Some(threads) if !(1..=THREADS_MAX).contains(&threads) => {
+            Err(Failure::new(exit::CONFIG, format!("threads is {threads}; it may be 1 to {THREADS_MAX}")))
+        }
+        threads => Ok(threads.unwrap_or_else(cores)),
+    }
+}
+
 /// The tokens, if the settings name a file of them.
 ///
 /// # Errors
@@ -75,6 +92,9 @@ mod tests {
         let failure = of("payload = 1024").unwrap_err();
         assert_eq!(failure.words, "payload is 1 KiB; it may be 32 KiB to 1 MiB");
         assert_eq!(failure.status, exit::CONFIG);
+        assert_eq!(threads(&parse("threads = 0").unwrap()).unwrap_err().words, "threads is 0; it may be 1 to 1024");
+        assert_eq!(threads(&parse("threads = 1025").unwrap()).unwrap_err().status, exit::CONFIG);
+        assert_eq!(threads(&parse("threads = 3").unwrap()).unwrap(), 3);
         assert!(of("connections = 0").unwrap_err().words.starts_with("connections is 0"));
         assert!(of("ping = '16s'").unwrap_err().words.contains("it may be 1ms to 15s"));
     }

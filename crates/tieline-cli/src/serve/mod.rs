@@ -28,6 +28,7 @@ use std::io;
 use clap::ArgMatches;
 use tieline_http::Gateway;
 use tieline_server::{Control, Server, Stop, Tls};
+use tokio::runtime::Builder;
 use tokio::signal::unix::Signal;
 
 pub(crate) use self::args::Args;
@@ -35,6 +36,7 @@ use self::handed::Handed;
 use self::listen::{Place, SocketFile};
 use self::protection::Protection;
 use self::reload::{Gathered, Reload};
+use crate::block_on;
 use crate::exit::{self, Failure};
 use crate::otel;
 use crate::signals::EndSignals;
@@ -45,13 +47,17 @@ use crate::units::Span;
 ///
 /// # Errors
 /// If the configuration is wrong, an address can't be listened on, or the server itself fails.
-pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
+pub(crate) fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     let gathered = reload::gather(&args)?;
     if args.check {
         say(check::explain(&gathered, flags).trim_end());
         return Ok(());
     }
-    let Gathered { addresses, mut config, tls, http, settings, .. } = gathered;
+    block_on(Builder::new_multi_thread().worker_threads(gathered.threads), serve_as(gathered, args))
+}
+
+async fn serve_as(gathered: Gathered, args: Args) -> Result<(), Failure> {
+    let Gathered { addresses, threads, mut config, tls, http, settings, .. } = gathered;
     let (otel, exporting) = otel::of_server()?;
     config.tracer = otel.tracer();
     let tls = tls.map(|(_, config)| Tls::new(config));
@@ -87,7 +93,8 @@ pub(crate) async fn run(args: Args, flags: &ArgMatches) -> Result<(), Failure> {
     let gateway = Gateway::new(&server, stop.clone(), http::config(&settings, &door));
     say(banner(&places, &door.shown, protection).trim_end());
     manager::ready(&places, &door);
-    let reload = Reload { args, control: server.control(), access, tls, addresses, http: settings.http_settings() };
+    let reload =
+        Reload { args, control: server.control(), access, tls, addresses, threads, http: settings.http_settings() };
     let (listeners, files) = places.into_iter().map(|place| (place.listener, place.file)).unzip();
     let serving = async { tokio::join!(server.run(listeners), gateway.run(door.listeners)) };
     serve(serving, files, reload, hangups, signals, stop).await;

@@ -23,6 +23,8 @@ pub(super) struct Gathered {
     pub(super) addresses: Vec<Address>,
     /// Where requests by HTTP are taken, if they are.
     pub(super) http: Option<HttpAddress>,
+    /// How many threads serve.
+    pub(super) threads: usize,
     pub(super) config: Config,
     /// The tokens, if they are wanted; they are in the configuration too.
     pub(super) tokens: Option<Vec<TokenRule>>,
@@ -37,11 +39,12 @@ pub(super) fn gather(args: &Args) -> Result<Gathered, Failure> {
     let file = args.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
     let settings = args.settings.clone().or(file.clone());
     let addresses = config::addresses(&settings);
+    let threads = config::threads(&settings)?;
     let tokens = config::tokens(&settings)?;
     let config = config::config(&settings, tokens.as_deref())?;
     let tls = tls::read(&settings)?;
     let http = http::address(&settings);
-    Ok(Gathered { file, settings, addresses, http, config, tokens, tls })
+    Ok(Gathered { file, settings, addresses, http, threads, config, tokens, tls })
 }
 
 /// The signals that ask for a reload; from now on they end nothing.
@@ -61,6 +64,7 @@ pub(super) struct Reload {
     /// The certificates, if it speaks TLS.
     pub(super) tls: Option<Tls>,
     pub(super) addresses: Vec<Address>,
+    pub(super) threads: usize,
     /// What the settings say of the door for HTTP.
     pub(super) http: HttpSettings,
 }
@@ -108,6 +112,9 @@ impl Reload {
         later.extend(applied.with_a_restart);
         if gathered.addresses != self.addresses {
             later.push("listen");
+        }
+        if gathered.threads != self.threads {
+            later.push("threads");
         }
         if gathered.settings.http_settings() != self.http {
             later.push("http");

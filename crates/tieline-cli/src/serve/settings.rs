@@ -56,6 +56,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "FILE", env = "TIELINE_TOKENS")]
     pub(crate) tokens: Option<PathBuf>,
 
+    /// Threads that serve, at most a core each; 1 to 1024 [default: as many as there are cores]
+    #[arg(long, value_name = "N", env = "TIELINE_THREADS")]
+    pub(crate) threads: Option<usize>,
+
     #[arg(long, value_name = "SIZE", env = "TIELINE_MEMORY", help = help("memory"))]
     pub(crate) memory: Option<Size>,
 
@@ -130,6 +134,7 @@ impl Settings {
             tls_key: self.tls_key.or(next.tls_key),
             tls_client_ca: self.tls_client_ca.or(next.tls_client_ca),
             tokens: self.tokens.or(next.tokens),
+            threads: self.threads.or(next.threads),
             memory: self.memory.or(next.memory),
             channel_places: self.channel_places.or(next.channel_places),
             connections: self.connections.or(next.connections),
@@ -221,7 +226,7 @@ mod tests {
             assert!(
                 tieline_server::limit(flag).is_some()
                     || ["listen", "http", "no-http", "http-host", "http-origin"].contains(&flag)
-                    || ["tls-cert", "tls-key", "tls-client-ca", "tokens"].contains(&flag),
+                    || ["tls-cert", "tls-key", "tls-client-ca", "tokens", "threads"].contains(&flag),
                 "{flag}"
             );
         }
