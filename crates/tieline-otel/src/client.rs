@@ -2,7 +2,8 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use http_body_util::{BodyExt, Full, Limited};
@@ -11,10 +12,8 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
-use rustls::ClientConfig;
-use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::{CertificateError, ClientConfig, Error as TlsError};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -23,7 +22,8 @@ const ANSWER_MAX: usize = 64 * 1024;
 
 /// See the module.
 pub(crate) struct Client {
-    tls: OnceLock<Arc<ClientConfig>>,
+    /// There if the endpoint says `https`.
+    tls: Option<Arc<ClientConfig>>,
     last_error: LastError,
 }
 
@@ -42,9 +42,9 @@ impl LastError {
 }
 
 impl Client {
-    pub(crate) fn new() -> (Self, LastError) {
+    pub(crate) fn new(tls: Option<Arc<ClientConfig>>) -> (Self, LastError) {
         let last_error = LastError::default();
-        (Self { tls: OnceLock::new(), last_error: last_error.clone() }, last_error)
+        (Self { tls, last_error: last_error.clone() }, last_error)
     }
 
     async fn post(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
@@ -61,21 +61,9 @@ impl Client {
         if !is_tls {
             return exchange(TokioIo::new(stream), request).await;
         }
-        let connector = TlsConnector::from(self.tls()?);
-        let stream = connector.connect(ServerName::try_from(name.to_owned())?, stream).await?;
+        let tls = self.tls.clone().ok_or("the endpoint wants TLS, and there are no settings for it")?;
+        let stream = TlsConnector::from(tls).connect(ServerName::try_from(name.to_owned())?, stream).await?;
         exchange(TokioIo::new(stream), request).await
-    }
-
-    /// The platform's authorities are many, and read once.
-    fn tls(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        if let Some(config) = self.tls.get() {
-            return Ok(Arc::clone(config));
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_platform_verifier()?
-            .with_no_client_auth();
-        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
     }
 }
 
@@ -126,8 +114,20 @@ impl HttpClient for Client {
     }
 }
 
-/// An error with its causes.
+/// An error with its causes; of a certificate that isn't accepted, what would help.
 fn words(error: &(dyn Error + 'static)) -> String {
+    let certificate = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref).and_then(|error| match error
+        .downcast_ref::<TlsError>(
+    )? {
+        TlsError::InvalidCertificate(error) => Some(error),
+        _ => None,
+    });
+    // Another authority of the same name signs wrongly, as this side sees it.
+    if let Some(CertificateError::UnknownIssuer | CertificateError::BadSignature) = certificate {
+        return "its certificate is signed by no authority that is trusted here; OTEL_EXPORTER_OTLP_CERTIFICATE names a \
+                file with another"
+            .to_owned();
+    }
     let (mut words, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
         let _ = write!(words, ": {error}");

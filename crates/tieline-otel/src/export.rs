@@ -27,9 +27,10 @@ pub struct Exporting {
 /// Starts to export; gives where spans are put, and the task that sends them. It must run inside a tokio runtime.
 ///
 /// # Errors
-/// If the options can't be.
+/// If the options can't be, or a file that they name can't be used.
 pub fn start(options: Options) -> Result<(Spans, Exporting), OptionsError> {
-    let (client, last_error) = Client::new();
+    let tls = if options.is_tls() { Some(options.trust.config()?) } else { None };
+    let (client, last_error) = Client::new(tls);
     let resource = resource(&options.service);
     let mut builder = SpanExporter::builder().with_http().with_http_client(client).with_timeout(options.timeout);
     if let Some(endpoint) = &options.endpoint {

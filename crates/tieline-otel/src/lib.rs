@@ -27,6 +27,7 @@
 //! | `convention` | how a span looks, by the semantic conventions for messaging |
 //! | `export` | the task that sends them, in batches |
 //! | `client` | its HTTP, over TCP or TLS |
+//! | `trust` | whose certificate is accepted, and which one is shown |
 #![forbid(unsafe_code)]
 
 mod client;
@@ -35,8 +36,10 @@ mod export;
 mod options;
 mod sampler;
 mod spans;
+mod trust;
 
 pub use export::{Exporting, start};
 pub use options::{Options, OptionsError};
 pub use sampler::{Roots, Sampler};
 pub use spans::{Ended, Role, Span, Spans};
+pub use trust::Trust;

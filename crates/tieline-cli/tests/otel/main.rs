@@ -3,6 +3,7 @@
 
 #[path = "../../../tieline-otel/tests/support/mod.rs"]
 mod collector;
+mod encrypted;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -28,18 +28,28 @@ pub(crate) struct Collector {
 #[derive(Clone, Debug)]
 pub(crate) struct Collected {
     pub(crate) service: String,
+    /// The headers that it came with, a line each.
+    pub(crate) headers: Vec<String>,
     pub(crate) span: Span,
 }
 
 impl Collector {
     pub(crate) fn start() -> Self {
+        Self::over("http", Some)
+    }
+
+    /// One that speaks over what is made of each connection, if anything is.
+    pub(crate) fn over<S: Read + Write>(
+        scheme: &str,
+        accept: impl Fn(TcpStream) -> Option<S> + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let endpoint = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let (sender, spans) = mpsc::channel();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let sender = sender.clone();
-                thread::spawn(move || take(stream, &sender));
+                let (sender, accept) = (sender.clone(), accept.clone());
+                thread::spawn(move || accept(stream).map(|stream| take(stream, &sender)));
             }
         });
         Self { endpoint, spans, seen: Vec::new() }
@@ -102,14 +112,15 @@ fn attribute(attributes: &[KeyValue], name: &str) -> Option<String> {
     }
 }
 
-fn take(stream: TcpStream, to: &Sender<Collected>) {
+fn take(stream: impl Read + Write, to: &Sender<Collected>) {
     let mut reader = BufReader::new(stream);
-    let (mut line, mut length) = (String::new(), 0);
+    let (mut line, mut length, mut headers) = (String::new(), 0, Vec::new());
     reader.read_line(&mut line).expect("a request");
     assert_eq!(line, "POST /v1/traces HTTP/1.1\r\n");
     loop {
         line.clear();
         reader.read_line(&mut line).expect("headers");
+        headers.push(line.trim_end().to_owned());
         match line.trim_end().split_once(": ") {
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                 length = value.parse().expect("a number");
@@ -128,7 +139,8 @@ fn take(stream: TcpStream, to: &Sender<Collected>) {
         let service = resource.resource.and_then(|resource| attribute(&resource.attributes, "service.name"));
         for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             // The test may be over.
-            let _ = to.send(Collected { service: service.clone().unwrap_or_default(), span });
+            let service = service.clone().unwrap_or_default();
+            let _ = to.send(Collected { service, headers: headers.clone(), span });
         }
     }
     let _ = reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
