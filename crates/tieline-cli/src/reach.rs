@@ -1,9 +1,11 @@
 //! Where the server is, and how long to try for it: what `send` and `receive` have in common.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tieline::{Address, Client, Outcome, Status, TlsTrouble};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::address;
 use crate::exit::{self, Failure, Started};
@@ -30,8 +32,12 @@ pub(crate) struct Reach {
     pub(crate) connect_timeout: Option<Span>,
 }
 
-/// A server that isn't reached for so long is mentioned, so that nobody wonders why nothing happens.
-const MENTION_AFTER: Duration = Duration::from_secs(1);
+/// A server that isn't reached for so long is mentioned, with the reason, so that nobody wonders why nothing happens. One
+/// that is started at the same time, or again, is there by then.
+const MENTION_AFTER: Duration = Duration::from_millis(300);
+
+/// So many reasons are said of one wait, at most.
+const REASONS: usize = 8;
 
 impl Reach {
     /// A client for that server; it connects when it is first used.
@@ -68,8 +74,8 @@ impl Reach {
 
     /// What is said when the server is out of reach; `safety` follows on the same line.
     pub(crate) fn unreachable(&self, reason: &str, safety: &str) -> Failure {
-        Failure::new(exit::UNAVAILABLE, format!("{} is out of reach: {reason}.{safety}", self.server))
-            .line("start one:  tieline serve")
+        let failure = Failure::new(exit::UNAVAILABLE, format!("{} is out of reach: {reason}.{safety}", self.server));
+        if self.is_near() { failure.line("start one:  tieline serve") } else { failure }
     }
 
     /// What is said when no connection over TLS comes about; `safety` follows on the same line.
@@ -77,13 +83,61 @@ impl Reach {
         tls::refused_with_advice(&self.server.to_string(), trouble, reason, safety)
     }
 
-    /// Says so once if the server isn't reached soon. Returns when it is.
+    /// Says what is waited for, and why, whenever the server isn't reached soon; for as long as it runs.
     pub(crate) async fn mention_waiting(self, client: Client) {
-        let mut status = client.status();
-        let connected = status.wait_for(|status| matches!(status, Status::Connected | Status::Closed));
-        if tokio::time::timeout(MENTION_AFTER, connected).await.is_err() {
-            say(format!("tieline: waiting for {}; to start one:  tieline serve", self.server));
+        let (mut status, mut trouble) = (client.status(), client.trouble());
+        let is_there = |status: &Status| matches!(status, Status::Connected | Status::Closed);
+        // Of a client that wasn't asked for anything yet nothing is waited for.
+        while status.wait_for(|status| !matches!(status, Status::Idle | Status::Connected)).await.is_ok() {
+            if timeout(MENTION_AFTER, status.wait_for(is_there)).await.is_err() {
+                tokio::select! {
+                    _ = status.wait_for(is_there) => {}
+                    () = self.tell_reasons(&mut trouble) => {}
+                }
+            }
+            if *status.borrow() == Status::Closed {
+                return;
+            }
         }
+    }
+
+    /// Says each reason once. Returns when the client is gone.
+    async fn tell_reasons(&self, trouble: &mut watch::Receiver<Option<tieline::Error>>) {
+        let mut said = Vec::new();
+        loop {
+            let reason = why(trouble.borrow_and_update().as_ref()).filter(|reason| !said.contains(reason));
+            if let Some(reason) = reason
+                && said.len() < REASONS
+            {
+                let hint = if self.is_near() { "; to start one:  tieline serve" } else { "" };
+                say(format!("tieline: waiting for {}: {reason}{hint}", self.server));
+                said.push(reason);
+            }
+            if trouble.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether the server is to be on this machine.
+    fn is_near(&self) -> bool {
+        match &self.server {
+            Address::Unix(_) => true,
+            Address::Tcp { host, .. } | Address::Tls { host, .. } => {
+                host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+            }
+        }
+    }
+}
+
+/// Why there is no connection, if it is worth waiting for one.
+fn why(trouble: Option<&tieline::Error>) -> Option<String> {
+    match trouble {
+        None => Some("no answer yet".to_owned()),
+        // It ends the command, which says it then.
+        Some(error) if error.is_refusal() => None,
+        Some(tieline::Error::Unreachable { reason, .. }) => Some(reason.clone()),
+        Some(error) => Some(error.to_string()),
     }
 }
 

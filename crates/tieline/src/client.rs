@@ -77,6 +77,13 @@ impl Client {
         self.hub().status()
     }
 
+    /// Why the last attempt to connect failed, to look at or to watch; `None` once one succeeds. The client tries again
+    /// by itself. Where that would end the same way ([`Error::is_refusal`]), whatever is asked of the client
+    /// meanwhile fails with this error.
+    pub fn trouble(&self) -> watch::Receiver<Option<Error>> {
+        self.hub().trouble()
+    }
+
     /// Closes the client: nothing more is started or taken, what runs is finished, then the connection ends. All
     /// clones are closed with it; receivers yield `None`, and requests they hadn't taken are returned.
     ///

@@ -163,6 +163,18 @@ impl Error {
         self.outcome() == Outcome::Unstarted
     }
 
+    /// Whether connecting again would end the same way until people change something: one side knows the other and
+    /// doesn't want it.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused { fault } => {
+                !matches!(fault.code, Code::ShuttingDown | Code::Overloaded | Code::TooManyInFlight | Code::Internal)
+            }
+            Self::Tls { .. } => true,
+            _ => false,
+        }
+    }
+
     /// What became of the request.
     pub fn outcome(&self) -> Outcome {
         match self {

@@ -15,7 +15,7 @@ use tieline_protocol::header::HEADER_LEN;
 use tieline_protocol::liveness::{Liveness, LivenessLimits, Pulse};
 use tieline_protocol::outbox::{Batch, Pace};
 use tieline_protocol::spare::Spares;
-use tieline_protocol::{Decoder, Fault, Frame, Kind, Role, Time, Violation, limits};
+use tieline_protocol::{Code, Decoder, Fault, Frame, Kind, Role, Time, Violation, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Sleep, sleep_until, timeout};
 use tracing::{debug, warn};
@@ -380,6 +380,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
             Cause::Told(fault) => {
                 (Loss::Lost(format!("the server gave it up: {} ({})", fault.message, fault.code)), Farewell::None)
             }
+            Cause::Broke(violation) if !self.greeted && violation.code == Code::UnsupportedVersion => {
+                (Loss::Refused(stranger(&violation)), Farewell::Error(violation))
+            }
             Cause::Broke(violation) => {
                 warn!(%violation.message, "the server broke the protocol");
                 let reason = format!("the server broke the protocol: {}", violation.message);
@@ -460,6 +463,18 @@ impl State {
             self.progressed(id, way, fx);
         }
     }
+}
+
+/// Whoever answers in place of a server: to ask again would end the same way.
+fn stranger(violation: &Violation) -> Fault {
+    // The first byte of "HTTP/1.1".
+    let is_http = violation.message.starts_with(&format!("version {} ", b'H'));
+    let words = if is_http {
+        "it speaks HTTP there, and the bus has an address of its own".to_owned()
+    } else {
+        format!("no Tieline server answers there, or one of another version: {}", violation.message)
+    };
+    Fault::because(Code::UnsupportedVersion, words)
 }
 
 /// Why a peer was given up, for people.

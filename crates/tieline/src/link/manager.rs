@@ -9,7 +9,7 @@ use tracing::{debug, info};
 
 use super::backoff::Backoff;
 use super::dial::BoxTransport;
-use super::{Hub, Link, Status, is_refusal, lock};
+use super::{Hub, Link, Status};
 use crate::conn::driver::drive;
 use crate::conn::{Conn, Stage};
 use crate::error::Error;
@@ -71,7 +71,7 @@ async fn keep_up(hub: &Arc<Hub>) {
         if is_good {
             backoff.reset();
         }
-        let is_refused = error.as_ref().is_some_and(is_refusal);
+        let is_refused = error.as_ref().is_some_and(Error::is_refusal);
         down(hub, error);
         sleep(if is_refused { refused.next() } else { backoff.next() }).await;
     }
@@ -104,7 +104,7 @@ async fn carry(hub: &Arc<Hub>, conn: &Arc<Conn>) -> Option<Error> {
     let greeted = stage.wait_for(|stage| *stage > Stage::Greeting).await.is_ok_and(|stage| *stage < Stage::Over);
     if greeted {
         info!(server = hub.settings.dialer.name, "connected");
-        lock(&hub.trouble).take();
+        hub.trouble.send_replace(None);
         // First what is to be seen: whoever waits for the connection may look at once.
         hub.status.send_replace(Status::Connected);
         hub.link.send_replace(Link::Up(Arc::clone(conn)));
@@ -133,8 +133,8 @@ fn down(hub: &Arc<Hub>, error: Option<Error>) {
     if let Some(error) = &error {
         debug!(server = hub.settings.dialer.name, %error, "no connection");
     }
-    lock(&hub.trouble).clone_from(&error);
-    let refusal = error.filter(is_refusal);
+    hub.trouble.send_replace(error.clone());
+    let refusal = error.filter(Error::is_refusal);
     if let Some(error) = &refusal {
         for core in hub.cores() {
             core.fail_now(error.clone());

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
 use std::time::Duration;
 
-use tieline_protocol::{ChannelId, Code};
+use tieline_protocol::ChannelId;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -69,7 +69,7 @@ pub(crate) struct Hub {
     status: watch::Sender<Status>,
     closing: watch::Sender<bool>,
     /// Why the last attempt to connect failed, until one succeeds.
-    trouble: Mutex<Option<Error>>,
+    trouble: watch::Sender<Option<Error>>,
     receivers: Mutex<HashMap<ChannelId, Arc<Core>>>,
     /// Every connection that may still live, those that are drained among them.
     conns: Mutex<Vec<Weak<Conn>>>,
@@ -84,7 +84,7 @@ impl Hub {
             link: watch::Sender::new(Link::Down(None)),
             status: watch::Sender::new(Status::Idle),
             closing: watch::Sender::new(false),
-            trouble: Mutex::new(None),
+            trouble: watch::Sender::new(None),
             receivers: Mutex::new(HashMap::new()),
             conns: Mutex::new(Vec::new()),
             tasks: TaskTracker::new(),
@@ -101,6 +101,10 @@ impl Hub {
 
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
+    }
+
+    pub(crate) fn trouble(&self) -> watch::Receiver<Option<Error>> {
+        self.trouble.subscribe()
     }
 
     /// A connection on which the server has greeted, and which takes starts.
@@ -146,7 +150,7 @@ impl Hub {
     }
 
     fn unreachable(&self) -> Error {
-        let trouble = lock(&self.trouble).clone();
+        let trouble = self.trouble.borrow().clone();
         trouble.unwrap_or_else(|| self.unreachable_because("there was no connection in time"))
     }
 
@@ -225,17 +229,6 @@ impl Hub {
         let mut conns = lock(&self.conns);
         conns.retain(|conn| conn.strong_count() > 0);
         conns.push(Arc::downgrade(conn));
-    }
-}
-
-/// Whether trying again at once would end the same way: one side knows the other and doesn't want it.
-fn is_refusal(error: &Error) -> bool {
-    match error {
-        Error::Refused { fault } => {
-            !matches!(fault.code, Code::ShuttingDown | Code::Overloaded | Code::TooManyInFlight | Code::Internal)
-        }
-        Error::Tls { .. } => true,
-        _ => false,
     }
 }
 

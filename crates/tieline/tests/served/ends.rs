@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tieline::{Client, Error, Outcome, Request, Status};
+use tieline::{Client, Code, Error, Outcome, Request, Status};
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::{Server, bounded, echo};
@@ -107,6 +109,35 @@ async fn closing_client_finishes_what_runs() {
         assert_eq!(asking.await.unwrap().unwrap().collect().await.unwrap(), "finished");
         assert!(matches!(worker.send("x").await, Err(Error::Closed)));
         server.drained().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_answers_in_a_servers_place_is_not_waited_for() {
+    bounded(async {
+        for (answer, words) in [
+            ("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "it speaks HTTP there"),
+            (
+                "220 mail.example ESMTP: ready for whoever has mail for anybody here\r\n",
+                "no Tieline server answers there",
+            ),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let answering = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                // What the client has sent is read, so that its answer isn't thrown away.
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+            });
+            let client = Client::builder().server(&address).connect_timeout(None).build().unwrap();
+            let error = client.send("x").await.unwrap_err();
+            assert!(error.is_refusal() && error.is_safe_to_resend(), "{error}");
+            assert!(error.code() == Code::UnsupportedVersion && error.to_string().contains(words), "{error}");
+            client.close_now();
+            answering.await.unwrap();
+        }
     })
     .await;
 }

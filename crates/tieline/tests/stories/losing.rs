@@ -311,6 +311,20 @@ async fn status_tells_of_a_loss_and_of_the_next_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn trouble_says_why_there_is_no_connection_and_is_over_with_the_next() {
+    let (client, wire, mut dock) = connected().await;
+    let mut trouble = client.trouble();
+    assert!(trouble.borrow_and_update().is_none());
+    dock.refuse(true);
+    drop(wire);
+    let error = trouble.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    assert!(matches!(error, Error::Unreachable { .. }) && !error.is_refusal(), "{error}");
+    dock.refuse(false);
+    let _wire = dock.greet().await;
+    trouble.wait_for(Option::is_none).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn servers_last_words_are_passed_on() {
     let (client, mut wire, _dock) = connected().await;
     let asking = tokio::spawn(client.send("x").send());
