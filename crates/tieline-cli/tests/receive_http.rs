@@ -5,6 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver as Inbox};
 use std::thread;
@@ -438,4 +439,58 @@ fn a_service_that_answers_early_is_heard_while_the_body_is_still_coming() {
     sender.write("the first of many");
     sender.expect("enough");
     sender.wait_with_open_stdin().code(0);
+}
+
+/// A file for `--http-header-file`, for its owner alone.
+fn headers(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn a_service_that_wants_a_token_is_shown_one_that_stands_on_no_command_line() {
+    let server = Server::start();
+    let service = Service::start(|mut asked| {
+        asked.body();
+        match asked.headers.get("authorization").map(String::as_str) {
+            Some("Bearer of-the-service") => asked.reply("200 OK", "", "let in"),
+            _ => asked.reply("401 Unauthorized", "", "who are you?"),
+        }
+    });
+    let stranger = service.receive(&server, "guarded", &[]);
+    run(&mut server.send("guarded", &[]), "x").code(1).says(&["401 Unauthorized", "who are you?"]);
+    drop(stranger);
+    let file = headers("# for the service\nAuthorization: Bearer of-the-service\nX-Team: bus\n");
+    let known = service.receive(&server, "guarded", &["--http-header-file", file.path().to_str().unwrap()]);
+    // What a sender says of itself is another header, and takes the place of none.
+    for meta in ["user=me", "authorization=Bearer of-the-sender"] {
+        run(&mut server.send("guarded", &["--meta", meta]), "x").code(0).wrote("let in");
+    }
+    known.signal(Signal::SIGTERM);
+    let ended = known.wait().code(0);
+    assert!(!ended.stderr.contains("of-the-service"), "{}", ended.stderr);
+}
+
+#[test]
+fn headers_that_can_not_be_added_end_the_receiver_before_it_begins() {
+    let receive = |file: &str| {
+        run(&mut tieline(["receive", "x", "--http", "http://127.0.0.1:1/", "--http-header-file", file]), "").code(78)
+    };
+    receive("/nowhere/headers").says(&["/nowhere/headers can't be read"]);
+    for (text, words) in [
+        ("Authorization: Bearer 5ecret\nTransfer-Encoding: 5ecret\n", "line 2: transfer-encoding can't be added"),
+        ("5ecret\n", "line 1: this is no header"),
+    ] {
+        let file = headers(text);
+        let ended = receive(file.path().to_str().unwrap()).says(&[words]);
+        assert!(!ended.stderr.contains("5ecret"), "{}", ended.stderr);
+    }
+    let file = headers("X-Key: 1\n");
+    let path = file.path().to_str().unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let receiver =
+        Running::start(&mut tieline(["receive", "x", "--http", "http://127.0.0.1:1/", "--http-header-file", path]));
+    receiver.line_with("everybody on this machine can read or change");
+    run(&mut tieline(["receive", "x", "--http-header-file", path, "--", "cat"]), "").code(2);
 }

@@ -48,6 +48,11 @@ pub(super) struct ServiceArgs {
     #[arg(long, value_name = "FILE", requires = "http", conflicts_with = "command")]
     pub(super) http_ca: Option<PathBuf>,
 
+    /// Add the headers in this file to each request to the service, a line each: 'Authorization: Bearer …'. It may hold
+    /// secrets, and is to be readable by its owner alone
+    #[arg(long, value_name = "FILE", requires = "http", conflicts_with = "command")]
+    pub(super) http_header_file: Option<PathBuf>,
+
     /// The method of the requests to the service
     #[arg(long, value_name = "METHOD", default_value = "POST", requires = "http", conflicts_with = "command")]
     pub(super) method: Method,

@@ -2,9 +2,10 @@
 //! that others reach, and no code.
 //!
 //! [`service`] takes a request through the service, [`body`] carries the request's body up, [`headers`] says what becomes
-//! of metadata; [`connecting`] waits for a service that isn't there. Here, the receiver is ready only while the service can
+//! of metadata, and [`added`] what is shown to the service beside it; [`connecting`] waits for a service that isn't there. Here, the receiver is ready only while the service can
 //! be connected to.
 
+mod added;
 mod body;
 mod connecting;
 mod headers;

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::args::ServiceArgs;
 use super::body::Up;
-use super::{connecting, headers};
+use super::{added, connecting, headers};
 use crate::exit::Failure;
 use crate::otel::Otel;
 use crate::terminal::{say, short};
@@ -56,6 +56,8 @@ pub(crate) struct Service {
     method: Method,
     buffer: Option<u64>,
     trusts_close: bool,
+    /// What each request has beside its own headers.
+    added: HeaderMap,
     /// Set when requests must end at once.
     now: CancellationToken,
     otel: Otel,
@@ -72,7 +74,7 @@ impl Service {
     /// The service at `url`, as it was asked for.
     ///
     /// # Errors
-    /// If what is said of TLS can't be used.
+    /// If what is said of TLS, or the file of headers, can't be used.
     pub(crate) fn new(
         channel: &str,
         url: Url,
@@ -87,6 +89,7 @@ impl Service {
             method: args.method.clone(),
             buffer: args.buffer.map(|size| size.0),
             trusts_close: args.trust_close,
+            added: args.http_header_file.as_deref().map(added::read).transpose()?.unwrap_or_default(),
             now,
             otel,
         })
@@ -172,6 +175,9 @@ impl Service {
         headers::write(request.metadata(), &mut head);
         head.insert(header::HOST, self.dialer.url().authority.clone());
         head.insert(header::USER_AGENT, HeaderValue::from_static(concat!("tieline/", env!("CARGO_PKG_VERSION"))));
+        // What else the request has is its own, and isn't among them. Each name's own values are in place of what stands
+        // there; several of one name are all kept.
+        head.extend(self.added.clone());
         let remaining = request.remaining().map(|left| format!("{}ms", left.as_millis()));
         let facts = [
             ("tieline-channel", Some(self.channel.clone())),
