@@ -494,3 +494,32 @@ fn headers_that_can_not_be_added_end_the_receiver_before_it_begins() {
     receiver.line_with("everybody on this machine can read or change");
     run(&mut tieline(["receive", "x", "--http-header-file", path, "--", "cat"]), "").code(2);
 }
+
+#[test]
+fn a_service_that_comes_and_goes_is_tried_with_growing_pauses_and_told_of_once() {
+    let server = Server::start();
+    let (receiver, address) = bereft(&server, "flaps", &[]);
+    let sender = Running::start(&mut server.send("flaps", &[]));
+    receiver.line_with("can't be reached");
+    // There for a look, and gone when the request comes again. The third time, it is nobody's.
+    for line in ["comes and goes", "given back: the service has seen nothing of it"] {
+        // Nothing is handed out before it is gone.
+        server.running.signal(Signal::SIGSTOP);
+        let look = TcpListener::bind(&address).unwrap();
+        look.accept().unwrap();
+        drop(look);
+        server.running.signal(Signal::SIGCONT);
+        receiver.line_with(line);
+    }
+    sender.wait().code(69).says(&["Nothing was started: safe to send again."]);
+    let _service = Service::at(&address, |mut asked| {
+        asked.body();
+        asked.reply("200 OK", "", "here to stay");
+    });
+    run(&mut server.send("flaps", &[]), "x").code(0).wrote("here to stay");
+    // When it has stayed for a while, that is said.
+    receiver.line_with("flaps  1 ready");
+    receiver.signal(Signal::SIGTERM);
+    let ended = receiver.wait().code(0);
+    assert!(!ended.stderr.contains("can't be reached"), "{}", ended.stderr);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tieline::{Client, Request};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::args::Args;
@@ -59,7 +59,11 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
             let work = Arc::clone(&work);
             async move { work.answer(request).await }
         };
-        (ending, waiting, places.serve(handler, &finish).await.map_err(|error| args.reach.failure(&error)))
+        (
+            ending,
+            waiting,
+            places.serve(handler, &finish, Duration::ZERO).await.map_err(|error| args.reach.failure(&error)),
+        )
     };
     let _ = timeout(GOODBYE, client.close()).await;
     waiting.abort();
@@ -78,11 +82,16 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Takes requests until `finish` says so, and finishes what runs.
+    /// Takes requests until `finish` says so, and finishes what runs. It is said when it has done so for `quiet`.
     ///
     /// # Errors
     /// If the server stays out of reach, or refuses.
-    pub(super) async fn serve<H, F>(&self, handler: H, finish: &CancellationToken) -> Result<(), tieline::Error>
+    pub(super) async fn serve<H, F>(
+        &self,
+        handler: H,
+        finish: &CancellationToken,
+        quiet: Duration,
+    ) -> Result<(), tieline::Error>
     where
         H: Fn(Request) -> F + Send,
         F: Future<Output = ()> + Send + 'static,
@@ -92,10 +101,19 @@ impl Places {
             // Told to end before there was anything to finish.
             () = finish.cancelled() => return Ok(()),
         };
-        say(&self.ready);
-        let losses = tell_losses(self.client.status(), self.channel.clone(), self.ready.clone());
+        if quiet.is_zero() {
+            say(&self.ready);
+        }
+        let (status, channel, ready) = (self.client.status(), self.channel.clone(), self.ready.clone());
+        let telling = async move {
+            if !quiet.is_zero() {
+                sleep(quiet).await;
+                say(&ready);
+            }
+            tell_losses(status, channel, ready).await;
+        };
         // Who withdraws misses nothing by a connection that goes.
-        let telling = tokio::spawn(finish.clone().run_until_cancelled_owned(losses));
+        let telling = tokio::spawn(finish.clone().run_until_cancelled_owned(telling));
         let handler = move |request| {
             let handling = handler(request);
             async move {

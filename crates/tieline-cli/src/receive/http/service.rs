@@ -15,7 +15,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
@@ -33,7 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::args::ServiceArgs;
 use super::body::Up;
-use super::{added, connecting, headers};
+use super::pace::{LONGEST, Pace};
+use super::{Taking, added, connecting, headers};
 use crate::exit::Failure;
 use crate::otel::Otel;
 use crate::terminal::{say, short};
@@ -99,9 +100,14 @@ impl Service {
     ///
     /// # Errors
     /// If the service and this side don't trust each other.
-    pub(super) async fn is_there(&self) -> Result<(), Failure> {
+    pub(super) async fn is_there(&self, pace: Pace) -> Result<(), Failure> {
         let url = self.dialer.url();
-        let absent = |error: &NoConnection| say(format!("{}  waiting for {url}: {error}", self.channel));
+        let is_steady = pace.row(Instant::now()) < 2;
+        let absent = |error: &NoConnection| {
+            if is_steady {
+                say(format!("{}  waiting for {url}: {error}", self.channel));
+            }
+        };
         connecting::until_it_can(&self.dialer, absent).await.map_err(|(trouble, reason)| {
             let failure = tls::refused(&url.to_string(), &reason, "");
             match trouble {
@@ -111,9 +117,8 @@ impl Service {
         })
     }
 
-    /// Answers one request, or gives it back. `stop` is set if the service can't be connected to: then no more are to be
-    /// taken.
-    pub(super) async fn answer(&self, request: Request, stop: &CancellationToken) {
+    /// Answers one request, or gives it back if the service can't be connected to.
+    pub(super) async fn answer(&self, request: Request, taking: &Taking) {
         let connected = tokio::select! {
             connected = self.dialer.connect() => connected,
             over = request.cancelled() => return self.note(request.id(), &over.message),
@@ -121,16 +126,25 @@ impl Service {
         };
         match connected {
             Ok(stream) => self.answer_over(stream, request).await,
-            Err(error) => self.give_back(request, &error, stop).await,
+            Err(error) => self.give_back(request, &error, taking).await,
         }
     }
 
     /// The service has seen nothing of the request, so that somebody else may take it.
-    async fn give_back(&self, request: Request, error: &NoConnection, stop: &CancellationToken) {
-        if !stop.is_cancelled() {
-            let url = self.dialer.url();
-            say(format!("{}  {url} can't be reached: {error}; taking no more until it can", self.channel));
-            stop.cancel();
+    async fn give_back(&self, request: Request, error: &NoConnection, taking: &Taking) {
+        if !taking.stop.is_cancelled() {
+            taking.stop.cancel();
+            let (channel, url) = (&self.channel, self.dialer.url());
+            match taking.pace.row(Instant::now()) {
+                0 => say(format!("{channel}  {url} can't be reached: {error}; taking no more until it can")),
+                1 => {
+                    let most = LONGEST.as_secs();
+                    say(format!(
+                        "{channel}  {url} comes and goes: {error}; taking one now and then, after pauses of up to {most} s"
+                    ));
+                }
+                _ => {}
+            }
         }
         self.note(request.id(), "given back: the service has seen nothing of it");
         // One that is over needs nobody.
