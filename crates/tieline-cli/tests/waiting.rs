@@ -47,6 +47,22 @@ fn every_command_says_why_it_waits() {
 }
 
 #[test]
+fn who_waits_ends_at_the_first_signal_and_says_that_nothing_was_begun() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let address = nowhere();
+    for (command, code) in commands(&address, file.path().to_str().unwrap()).into_iter().zip([75, 0, 75, 130]) {
+        let waiting = Running::start(&mut tieline(&command));
+        waiting.line_with("waiting for");
+        waiting.signal(Signal::SIGINT);
+        let ended = waiting.wait().code(code);
+        assert!(!ended.stderr.contains("may have run"), "{}", ended.stderr);
+        if command[0] == "map" {
+            ended.says(&["0 of the files succeeded, 0 failed; the rest was not begun"]);
+        }
+    }
+}
+
+#[test]
 fn the_reason_is_said_again_when_it_is_another_and_when_the_server_is_lost() {
     let server = Server::start();
     let address = server.address.clone();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use tieline::{Code, Outcome};
+use tieline::{Client, Code, Outcome, Status};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -36,17 +36,21 @@ const LATE_BY: std::time::Duration = std::time::Duration::from_secs(1);
 /// If nobody answers, or not every request was answered, and rightly.
 pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let mut signals = EndSignals::listen().map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
+    let clients = (0..args.connections.get()).map(|_| args.reach.client()).collect::<Result<Vec<_>, _>>()?;
     let stop = CancellationToken::new();
     let measured = tokio::select! {
-        measured = measure(&args, &stop) => measured,
-        () = end_on_signals(&mut signals, &args, &stop) => Err(Failure::silent(exit::INTERRUPTED)),
+        measured = measure(&args, &clients, &stop) => measured,
+        () = end_on_signals(&mut signals, &args, &clients, &stop) => Err(Failure::silent(exit::INTERRUPTED)),
     };
     measured?.conclude(&args)
 }
 
-/// Once: report what there is. Twice: end.
-async fn end_on_signals(signals: &mut EndSignals, args: &Args, stop: &CancellationToken) {
+/// Once: report what there is. Twice, or if the server is out of reach and there will be nothing: end.
+async fn end_on_signals(signals: &mut EndSignals, args: &Args, clients: &[Client], stop: &CancellationToken) {
     signals.next().await;
+    if clients.iter().any(|client| *client.status().borrow() != Status::Connected) {
+        return;
+    }
     say(format!("{}  sending no more; once more ends it without a report", args.channel));
     stop.cancel();
     signals.next().await;
@@ -61,19 +65,18 @@ struct Measured {
     receivers: Option<f64>,
 }
 
-async fn measure(args: &Args, stop: &CancellationToken) -> Result<Measured, Failure> {
-    let clients = (0..args.connections.get()).map(|_| args.reach.client()).collect::<Result<Vec<_>, _>>()?;
+async fn measure(args: &Args, clients: &[Client], stop: &CancellationToken) -> Result<Measured, Failure> {
     let waiting = tokio::spawn(args.reach.clone().mention_waiting(clients[0].clone()));
     let receivers = Receivers::start(args).await?;
     // Every connection is made, and somebody answers, before it is measured.
-    let first = Load::new(args, clients.clone(), Instant::now());
+    let first = Load::new(args, clients.to_vec(), Instant::now());
     for number in 0..clients.len() as u64 {
         first.exchange(number).await.map_err(|error| said(args, &error))?;
     }
     waiting.abort();
 
     let begin = Instant::now();
-    let load = Load::new(args, clients.clone(), begin);
+    let load = Load::new(args, clients.to_vec(), begin);
     let metering = async {
         sleep_until((begin + args.warm_up.0).into()).await;
         let (meter, busy) = (Meter::start(), receivers.busy());

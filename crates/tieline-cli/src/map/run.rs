@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tieline::{Client, Status};
 use tokio::io::Stdout;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -45,15 +46,18 @@ pub(crate) async fn run(mut args: Args) -> Result<()> {
     let (otel, exporting) = otel::of_sender("tieline-map")?;
     let client = args.reach.client()?;
     let waiting = tokio::spawn(args.reach.clone().mention_waiting(client.clone()));
-    let (finish, now) = (CancellationToken::new(), CancellationToken::new());
-    let ending = tokio::spawn(end_on_signals(signals, args.channel.to_string(), finish.clone(), now.clone()));
+    let (finish, now, reached) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let ending = end_on_signals(signals, args.channel.to_string(), client.clone(), finish.clone(), now.clone());
+    let ending = tokio::spawn(ending);
+    let reaching = tokio::spawn(note_reached(client.clone(), reached.clone()));
     let progress = Progress::show(args.channel.as_str(), list.total(), places.are_files());
     let work = Arc::new(Work { args, client: client.clone(), otel });
     let order = (!places.are_files()).then(|| Order::new(tokio::io::stdout(), 1));
-    let run = Run { work, places, before, joblog, order, progress, finish, tally: Tally::default(), begun: 0 };
+    let run = Run { work, places, before, joblog, order, progress, finish, reached, tally: Tally::default(), begun: 0 };
     let ended = run.through(list, now).await;
     waiting.abort();
     ending.abort();
+    reaching.abort();
     let _ = timeout(GOODBYE, client.close()).await;
     exporting.finish().await;
     ended
@@ -71,6 +75,8 @@ struct Run {
     progress: Progress,
     /// Set when no more is to be begun.
     finish: CancellationToken,
+    /// Set once the server was reached: before, nothing can have left.
+    reached: CancellationToken,
     tally: Tally,
     /// How many files were begun; each has its number from this.
     begun: u64,
@@ -85,13 +91,17 @@ impl Run {
             () = now.cancelled() => None,
             ended = self.all(list, &mut running) => Some(ended),
         };
-        self.tally.cancelled += running.len() as u64;
+        if self.reached.is_cancelled() {
+            self.tally.cancelled += running.len() as u64;
+        } else {
+            self.tally.is_cut_short |= !running.is_empty();
+        }
         // Dropping what runs cancels it.
         running.shutdown().await;
         match ended {
             Some(Err(failure)) => Err(failure),
             Some(Ok(())) => self.tally.end(false, self.record()),
-            None => self.tally.end(true, self.record()),
+            None => self.tally.end(self.reached.is_cancelled(), self.record()),
         }
     }
 
@@ -218,13 +228,28 @@ impl Run {
     }
 }
 
-/// Once: begin no more, and finish. Twice: cancel.
-async fn end_on_signals(mut signals: EndSignals, channel: String, finish: CancellationToken, now: CancellationToken) {
+/// Once: begin no more, and finish. Twice, or if the server is out of reach and nothing can finish: cancel.
+async fn end_on_signals(
+    mut signals: EndSignals,
+    channel: String,
+    client: Client,
+    finish: CancellationToken,
+    now: CancellationToken,
+) {
     signals.next().await;
+    if *client.status().borrow() != Status::Connected {
+        return now.cancel();
+    }
     say(format!("{channel}  beginning no more, finishing what runs; once more cancels it"));
     finish.cancel();
     signals.next().await;
     now.cancel();
+}
+
+async fn note_reached(client: Client, reached: CancellationToken) {
+    if client.status().wait_for(|status| *status == Status::Connected).await.is_ok() {
+        reached.cancel();
+    }
 }
 
 /// What is said of a file that failed: its name, and why.
