@@ -8,11 +8,11 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use bytes::{Bytes, BytesMut};
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tieline_protocol::limits::{LINGER, LINGER_BYTES};
-use tieline_server::{HTTP_BUFFER, HTTP2_WINDOW, Source, Stop};
+use tieline_server::{HTTP_BUFFER, Source, Stop};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use crate::body;
 use crate::config::Clocks;
 use crate::crowd::Place;
+use crate::http2;
 use crate::refusal::{OwnError, SLOW, TLS_WANTED};
 use crate::wire::Wire;
 
@@ -28,13 +29,6 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The head of a request (HTTP/1.1) and what is buffered of either body, in bytes, at most.
 pub(crate) const BUFFER: usize = HTTP_BUFFER as usize;
-
-/// Requests at once on one connection of HTTP/2.
-const STREAMS: u32 = 64;
-
-/// What is taken of one body before it is wanted on HTTP/2, in bytes: so much that a client sends on while what it sent
-/// before is on its way through.
-const STREAM_WINDOW: u32 = HTTP2_WINDOW as u32;
 
 /// Whom a connection is with. Whoever keeps a clone keeps the connection's place.
 #[derive(Clone, Debug)]
@@ -62,7 +56,7 @@ where
     let read_ahead = if is_http2 { BUFFER } else { 0 };
     let wire = Wire::new(io, front, clocks.stall, read_ahead);
     let is_slow = if is_http2 {
-        serve_http2(wire.clone(), caller, router, stop).await;
+        http2::serve(wire.clone(), caller, router, stop).await;
         false
     } else {
         serve_http1(wire.clone(), caller, router, stop).await
@@ -107,7 +101,8 @@ where
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(caller.clocks.head).max_buf_size(BUFFER);
     let is_ending = stop.clone();
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let request = request.map(Body::new);
         let is_last = is_ending.is_draining();
         answer(router.clone(), caller.clone(), request, is_last)
     });
@@ -122,52 +117,14 @@ where
     ended.is_err_and(|error| error.is_timeout())
 }
 
-async fn serve_http2<S>(wire: Wire<S>, caller: Caller, router: Router, stop: Stop)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        // For WebSockets beside requests (RFC 8441).
-        .enable_connect_protocol()
-        .initial_stream_window_size(STREAM_WINDOW)
-        // Enough for all streams, so that none waits for another's consumer.
-        .initial_connection_window_size(STREAMS * STREAM_WINDOW)
-        .max_send_buf_size(BUFFER)
-        .max_header_list_size(BUFFER as u32)
-        .keep_alive_interval(caller.clocks.head)
-        .keep_alive_timeout(caller.clocks.head);
-    let (idle, place) = (caller.clocks.idle, caller.place.clone());
-    let service = service_fn(move |request| answer(router.clone(), caller.clone(), request, false));
-    let mut serving = pin!(builder.serve_connection(TokioIo::new(wire), service));
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        // An idle connection of HTTP/1.1 ends as one whose head doesn't come.
-        () = place.idles(idle) => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-        () = stop.wait_drain() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection of HTTP/2 broke");
-    }
-}
-
 /// Has the router answer a request.
-async fn answer(
+pub(crate) async fn answer(
     router: Router,
     caller: Caller,
-    request: Request<hyper::body::Incoming>,
+    mut request: Request,
     is_last: bool,
 ) -> Result<axum::response::Response, std::convert::Infallible> {
     use hyper_util::service::TowerToHyperService;
-    let mut request = request.map(Body::new);
     let place = caller.place.clone();
     request.extensions_mut().insert(caller);
     let mut response = hyper::service::Service::call(&TowerToHyperService::new(router), request).await?;

@@ -37,9 +37,12 @@ pub(crate) async fn exchange(
     let place = app.requests.enter(most).ok_or_else(Refusal::crowded)?;
     let (parts, up) = request.into_parts();
     let asked = Asked::read(&parts.headers)?;
+    let is_held = expects_continue(&parts.headers);
+    // They may take a hundred times what is held of them here.
+    drop(parts);
     let line = app.pool.line(asked.token.as_deref(), caller.source).await?;
     let mut sending = asked.apply(line.client().send(channel)).body(body::up(up));
-    if expects_continue(&parts.headers) {
+    if is_held {
         sending = sending.hold_body(HOLD);
     }
     let id = Arc::new(OnceLock::new());

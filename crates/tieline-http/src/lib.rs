@@ -26,6 +26,7 @@
 //! | `gateway` | from the listeners to the end: accept, serve, drain |
 //! | `config` | what can be set |
 //! | `connection`, `wire` | one connection: HTTP/1.1 or HTTP/2, its clocks, its end |
+//! | `http2` | HTTP/2 on such a connection |
 //! | `guard` | who may ask at all: Host, Origin, CORS |
 //! | `routes` | which path is what |
 //! | `exchange`, `body` | a request on a channel, and both of its bodies |
@@ -47,6 +48,7 @@ mod exchange;
 mod gateway;
 mod guard;
 mod headers;
+mod http2;
 mod metrics;
 mod pages;
 mod pool;

@@ -29,6 +29,12 @@ struct Inner<S> {
     stall: Option<Pin<Box<Sleep>>>,
     /// Something came since something was written last.
     is_asked: bool,
+    /// How many bytes may be read on in this turn.
+    left: usize,
+    /// There may be more to read, for the next turn.
+    is_turn_over: bool,
+    /// All bytes that were read.
+    came: u64,
 }
 
 impl<S> Clone for Wire<S> {
@@ -41,8 +47,35 @@ impl<S> Wire<S> {
     /// A socket of which `front` was read, and of which so much is read at once, if that is more than is asked for.
     pub(crate) fn new(io: S, front: Bytes, stall_after: Duration, read_ahead: usize) -> Self {
         let is_asked = !front.is_empty();
-        let front = front.into();
-        Self(Arc::new(Mutex::new(Inner { io, front, read_ahead, stall_after, stall: None, is_asked })))
+        let inner = Inner {
+            io,
+            front: front.into(),
+            read_ahead,
+            stall_after,
+            stall: None,
+            is_asked,
+            left: usize::MAX,
+            is_turn_over: false,
+            came: 0,
+        };
+        Self(Arc::new(Mutex::new(inner)))
+    }
+
+    /// Lets so many bytes be read, and then none until the next turn: nobody is woken for that.
+    pub(crate) fn begin_turn(&self, bytes: usize) {
+        let mut inner = self.lock();
+        inner.left = bytes;
+        inner.is_turn_over = false;
+    }
+
+    /// More would have been read in this turn.
+    pub(crate) fn is_turn_over(&self) -> bool {
+        self.lock().is_turn_over
+    }
+
+    /// How many bytes were read in all.
+    pub(crate) fn came(&self) -> u64 {
+        self.lock().came
     }
 
     /// The socket, if nobody else has it, and whether something came since something was written last.
@@ -74,8 +107,13 @@ impl<S> Inner<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.lock();
+        if inner.left == 0 {
+            inner.is_turn_over = true;
+            return Poll::Pending;
+        }
         if inner.front.is_empty() {
-            if buf.remaining() >= inner.read_ahead {
+            // Who reads in turns has a length to read ahead.
+            if buf.remaining() >= inner.read_ahead && inner.left == usize::MAX {
                 let before = buf.filled().len();
                 let read = Pin::new(&mut inner.io).poll_read(cx, buf);
                 inner.is_asked |= buf.filled().len() > before;
@@ -83,9 +121,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             }
             ready!(inner.poll_ahead(cx))?;
         }
-        let count = inner.front.len().min(buf.remaining());
+        let count = inner.front.len().min(buf.remaining()).min(inner.left);
         buf.put_slice(&inner.front[..count]);
         inner.front.advance(count);
+        if inner.left != usize::MAX {
+            inner.left -= count;
+            inner.came += count as u64;
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -78,8 +78,8 @@ pub use tieline_protocol::limits::ServerLimits;
 pub use tieline_protocol::liveness::LivenessLimits;
 pub use trace::{RequestSpan, SpanCounts, TRACESTATE_MAX, Tracer};
 pub use worst::{
-    HTTP_BUFFER, HTTP_LINES, HTTP_WINDOW, HTTP2_WINDOW, Transport, Worst, http_request_most, websocket_message,
-    websocket_most, worst_case,
+    HTTP_BUFFER, HTTP_LINES, HTTP_WINDOW, HTTP2_TURN, HTTP2_WINDOW, Transport, Worst, http_connection_most,
+    http_request_most, websocket_message, websocket_most, worst_case,
 };
 
 /// Serves on the listeners until `stop` says otherwise; returns when every connection is closed.

@@ -34,6 +34,9 @@ pub const HTTP_BUFFER: u64 = 64 * 1024;
 /// What it takes of a request by HTTP/2 before it is wanted, in bytes.
 pub const HTTP2_WINDOW: u64 = 256 * 1024;
 
+/// What it reads of a connection of HTTP/2 before it takes what came of bodies out of the frames, in bytes.
+pub const HTTP2_TURN: u64 = 8 * 1024;
+
 /// What it may hold of a response on the side of the bus, in bytes.
 pub const HTTP_WINDOW: u64 = 256 * 1024;
 
@@ -53,14 +56,24 @@ pub fn http_request_most(config: &Config) -> u64 {
     HTTP2_WINDOW + 2 * HTTP_BUFFER + HTTP_WINDOW + HTTP_BUFFER + u64::from(config.limits.payload)
 }
 
-/// What it may hold for a WebSocket, in bytes: a message whose fragments are joined as they come, and a message that goes.
+/// What it may hold for a WebSocket, in bytes: a message whose fragments are joined as they come, and a message that goes;
+/// over HTTP/2 beside that what came and wasn't asked for, and what is to be written.
 pub fn websocket_most(config: &Config) -> u64 {
-    3 * websocket_message(config)
+    3 * websocket_message(config) + HTTP2_WINDOW + HTTP_BUFFER
 }
+
+/// What the frames of a turn take before their bytes are taken out of them: some 270 bytes each, a thousand at most, for
+/// none that is kept has less than ten bytes.
+const HTTP2_FRAMES: u64 = 36 * HTTP2_TURN;
 
 /// What it may hold for a connection over HTTP beside its requests, in bytes: its books, the head of a request or frames of
 /// HTTP/2 that come, twice, and what goes.
-const HTTP_CONNECTION: u64 = CONNECTION + 3 * HTTP_BUFFER;
+const HTTP_CONNECTION: u64 = CONNECTION + 3 * HTTP_BUFFER + HTTP2_FRAMES;
+
+/// What a gateway may hold for a connection over HTTP beside its requests, in bytes.
+pub fn http_connection_most() -> u64 {
+    HTTP_CONNECTION
+}
 
 /// The connections to the bus that a gateway may have at once: one for each token and address.
 pub const HTTP_LINES: usize = 1024;

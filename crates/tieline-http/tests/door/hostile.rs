@@ -278,3 +278,25 @@ async fn a_request_that_is_refused_early_reaches_a_client_that_is_still_sending(
     assert_eq!(answer.status, 200);
     stage.ended().await;
 }
+
+#[tokio::test]
+async fn chunks_of_single_bytes_come_whole_and_extensions_without_an_end_are_not_read() {
+    let stage = hasty(Config::default()).await;
+    let mut raw = Raw::to(&stage).await;
+    raw.open("/c/echo", "").await;
+    assert_eq!(raw.head().await.unwrap().status, 200);
+    for _ in 0..2_000 {
+        raw.say("1;a=b\r\nx\r\n").await;
+    }
+    raw.expect([b'x'; 2_000]).await;
+    raw.last_chunk().await;
+    assert_eq!(raw.piece().await.unwrap(), b"");
+    let mut raw = Raw::to(&stage).await;
+    raw.open("/c/echo", "").await;
+    let chunk = format!("1;{}\r\nx\r\n", "a".repeat(1_000));
+    let flood = async { while raw.io.write_all(chunk.as_bytes()).await.is_ok() {} };
+    within("somebody ends it", flood).await;
+    assert!(!raw.all().await.ends_with("0\r\n\r\n"), "it never looks complete");
+    bystander_is_served(&stage).await;
+    stage.ended().await;
+}

@@ -9,16 +9,16 @@ use tokio::sync::mpsc;
 
 use crate::stage::{Stage, within};
 
-type Client = SendRequest<Bytes>;
+pub(crate) type Client = SendRequest<Bytes>;
 
-async fn connect(stage: &Stage) -> Client {
+pub(crate) async fn connect(stage: &Stage) -> Client {
     let stream = TcpStream::connect(stage.address).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(async move { drop(connection.await) });
     within("the connection is ready", client.ready()).await.unwrap()
 }
 
-fn post(path: &str) -> axum::http::Request<()> {
+pub(crate) fn post(path: &str) -> axum::http::Request<()> {
     axum::http::Request::post(format!("http://localhost{path}")).body(()).unwrap()
 }
 

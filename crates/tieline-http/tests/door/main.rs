@@ -3,8 +3,10 @@
 mod drain;
 mod ends;
 mod exchanges;
+mod frames;
 mod guarding;
 mod hostile;
+mod hostile_http2;
 mod http2;
 mod raw;
 mod stage;

@@ -49,7 +49,7 @@ async fn ask(client: &mut Http2, request: Request<()>) -> (u16, Option<String>, 
     let (answer, up) = client.send_request(request, false).unwrap();
     let (head, down) = within("an answer", answer).await.unwrap().into_parts();
     let error = head.headers.get("tieline-error").map(|name| name.to_str().unwrap().to_owned());
-    (head.status.as_u16(), error, Tunnel { up, down, front: Bytes::new() })
+    (head.status.as_u16(), error, Tunnel { up, down, front: Bytes::new(), most: usize::MAX })
 }
 
 /// A stream of HTTP/2 as a stream of bytes.
@@ -57,6 +57,8 @@ struct Tunnel {
     up: SendStream<Bytes>,
     down: RecvStream,
     front: Bytes,
+    /// The longest frame that is sent.
+    most: usize,
 }
 
 impl AsyncRead for Tunnel {
@@ -82,11 +84,14 @@ impl AsyncWrite for Tunnel {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.up.reserve_capacity(buf.len());
         let room = loop {
+            // What is there already isn't told again.
+            if self.up.capacity() > 0 {
+                break self.up.capacity().min(buf.len()).min(self.most);
+            }
             match ready!(self.up.poll_capacity(cx)) {
                 None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
                 Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
-                Some(Ok(0)) => {}
-                Some(Ok(room)) => break room.min(buf.len()),
+                Some(Ok(_)) => {}
             }
         };
         self.up.send_data(Bytes::copy_from_slice(&buf[..room]), false).map_err(io::Error::other)?;
@@ -105,13 +110,19 @@ impl AsyncWrite for Tunnel {
 
 /// A client of the bus, each connection of which is a WebSocket on this one.
 fn bus(client: &Http2) -> Client {
+    bus_in_pieces(client, usize::MAX)
+}
+
+/// The same, each frame of which is no longer than this.
+fn bus_in_pieces(client: &Http2, most: usize) -> Client {
     let client = client.clone();
     let dial = move || {
         let client = client.clone();
         async move {
             let mut client = client.ready().await.map_err(io::Error::other)?;
-            let (status, _, tunnel) = ask(&mut client, wish("websocket", &[])).await;
+            let (status, _, mut tunnel) = ask(&mut client, wish("websocket", &[])).await;
             assert_eq!(status, 200);
+            tunnel.most = most;
             let socket = WebSocketStream::from_raw_socket(tunnel, Role::Client, None).await;
             Ok(Cut { socket, most: 60_000, front: Bytes::new() })
         }
@@ -142,6 +153,20 @@ async fn clients_of_the_bus_share_one_connection_of_http2_with_requests() {
     sender.close().await;
     server.close().await;
     stage.wait_until("only the gateway's own connection is left", |status| status.connections <= 1).await;
+    drop(http);
+    stage.ended().await;
+}
+
+#[tokio::test]
+async fn a_websocket_may_come_byte_by_byte() {
+    let stage = Stage::open().await;
+    stage.echo("echo").await;
+    let http = connect(&stage).await;
+    let sender = bus_in_pieces(&http, 1);
+    let body = vec![7; 3_000];
+    let response = within("an answer", sender.send("echo").body(body.clone()).send()).await.unwrap();
+    assert_eq!(within("all of it", response.bytes(1 << 20)).await.unwrap(), body);
+    sender.close().await;
     drop(http);
     stage.ended().await;
 }
