@@ -11,6 +11,7 @@
 //! | [`process`] | the server as a process: its memory, its CPU time, its wake-ups, its descriptors |
 //! | [`certs`] | certificates for servers that speak TLS |
 //! | [`raw`] | a client that speaks in single frames, cheap by the ten thousand, right or wrong |
+//! | [`http2`] | a client of HTTP/2 that writes single frames, as small as it likes |
 //! | [`bystander`] | an honest client with the library, and how long its requests take |
 //! | [`crowd`] | attackers of every class, and the honest clients among them |
 //! | [`stats`] | medians, percentiles, spread |
@@ -22,6 +23,7 @@ pub mod cases;
 pub mod certs;
 pub mod crowd;
 pub mod gates;
+pub mod http2;
 pub mod process;
 pub mod raw;
 pub mod row;

@@ -29,7 +29,7 @@ const STREAMS: usize = 64;
 /// The kernel keeps so much for a socket of ours: what is measured is the server.
 const SOCKET_BUFFER: u32 = 16_384;
 /// What the core may hold of the request beside, as any of the bus's: the initial window, both ways, and its books.
-const OF_THE_BUS: u64 = 100 * 1024;
+pub(super) const OF_THE_BUS: u64 = 100 * 1024;
 
 /// How requests come.
 #[derive(Clone, Copy, PartialEq, Eq)]

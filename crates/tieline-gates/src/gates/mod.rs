@@ -1,6 +1,7 @@
 //! The gates, by name, in the order of the table.
 
 mod crowd;
+mod crumbs;
 mod flood;
 mod hello;
 mod http;
@@ -32,7 +33,7 @@ impl Effort {
 }
 
 /// The names of the gates, in order, with what each measures.
-pub const NAMES: [(&str, &str); 10] = [
+pub const NAMES: [(&str, &str); 11] = [
     ("idle", "user-space memory an idle connection"),
     ("stalled", "10,000 requests stalled by their consumers"),
     ("silent", "how soon a lost peer is noticed"),
@@ -41,6 +42,7 @@ pub const NAMES: [(&str, &str); 10] = [
     ("flood", "100,000 starts and cancels a second"),
     ("crowd", "1,000 attackers among 100 honest clients"),
     ("http", "what a request by HTTP may hold"),
+    ("crumbs", "bodies by HTTP/2 that come as single bytes"),
     ("metrics", "a scrape of 10,000 channels"),
     ("kill", "says where the kill soak is"),
 ];
@@ -59,6 +61,7 @@ pub async fn run(name: &str, effort: Effort) -> anyhow::Result<Vec<Row>> {
         "flood" => flood::run(effort).await,
         "crowd" => crowd::run(effort).await,
         "http" => http::run(effort).await,
+        "crumbs" => crumbs::run(effort).await,
         "metrics" => metrics::run(effort).await,
         "kill" => Ok(vec![
             Row::new(
