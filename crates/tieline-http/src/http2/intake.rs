@@ -17,11 +17,28 @@ use http_body::Frame;
 
 use super::blocks::Blocks;
 
-/// The two ends of a body.
-pub(super) fn intake(mut stream: RecvStream) -> (Intake, Upload) {
+/// The two ends of a body; who is to be woken for it stands in `woken`.
+pub(super) fn intake(mut stream: RecvStream, woken: Woken) -> (Intake, Upload) {
     let window = stream.flow_control().clone();
     let shared = Arc::new(Mutex::new(State::default()));
-    (Intake { stream, shared: Arc::clone(&shared), has_trailers: false }, Upload { shared, window })
+    (Intake { stream, shared: Arc::clone(&shared), woken, has_trailers: false }, Upload { shared, window })
+}
+
+/// The consumers of a connection's bodies that have something to take. They are woken together, once all that came is
+/// there: a consumer that is woken for each piece costs more than its bytes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Woken(Arc<Mutex<Vec<Waker>>>);
+
+impl Woken {
+    fn note(&self, consumer: Option<Waker>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(consumer);
+    }
+
+    /// Wakes all of them.
+    pub(super) fn wake(&self) {
+        let consumers = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        consumers.into_iter().for_each(Waker::wake);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +61,7 @@ fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
 pub(super) struct Intake {
     stream: RecvStream,
     shared: Arc<Mutex<State>>,
+    woken: Woken,
     /// The data are over.
     has_trailers: bool,
 }
@@ -56,11 +74,9 @@ impl Intake {
                 Some(Ok(data)) => {
                     let mut state = lock(&self.shared);
                     state.blocks.push(&data);
-                    let upload = state.upload.take();
+                    let consumer = state.upload.take();
                     drop(state);
-                    if let Some(upload) = upload {
-                        upload.wake();
-                    }
+                    self.woken.note(consumer);
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => self.has_trailers = true,
@@ -84,11 +100,9 @@ impl Future for Intake {
         let ended = ready!(self.poll_all(cx));
         let mut state = lock(&self.shared);
         state.ended = Some(ended);
-        let upload = state.upload.take();
+        let consumer = state.upload.take();
         drop(state);
-        if let Some(upload) = upload {
-            upload.wake();
-        }
+        self.woken.note(consumer);
         Poll::Ready(())
     }
 }

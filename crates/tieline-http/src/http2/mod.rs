@@ -34,7 +34,7 @@ use tokio::time::timeout;
 use crate::connection::{BUFFER, Caller};
 use crate::wire::Wire;
 use heart::Heart;
-use intake::{Intake, intake};
+use intake::{Intake, Woken, intake};
 pub(crate) use tunnel::OnTunnel;
 
 /// Requests at once on one connection.
@@ -70,7 +70,8 @@ where
     let Ok(Ok(mut connection)) = greeting.await else { return };
     let heart = connection.ping_pong().map(|ping| Heart::new(ping, clocks.head));
     let place = caller.place.clone();
-    let mut serving = Serving { connection, wire, bodies: FuturesUnordered::new(), heart, caller, router };
+    let mut serving =
+        Serving { connection, wire, bodies: FuturesUnordered::new(), woken: Woken::default(), heart, caller, router };
     let mut ending = pin!(async {
         tokio::select! {
             // An idle connection of HTTP/1.1 ends as one whose head doesn't come.
@@ -84,7 +85,9 @@ where
             is_ending = true;
             serving.connection.graceful_shutdown();
         }
-        serving.poll(cx)
+        let polled = serving.poll(cx);
+        serving.woken.wake();
+        polled
     });
     if let Err(error) = ended.await {
         tracing::debug!(%error, "a connection of HTTP/2 broke");
@@ -96,6 +99,8 @@ struct Serving<S> {
     wire: Wire<S>,
     /// What takes the bodies of requests.
     bodies: FuturesUnordered<Intake>,
+    /// The consumers that have something to take of them.
+    woken: Woken,
     heart: Option<Heart>,
     caller: Caller,
     router: Router,
@@ -139,7 +144,7 @@ where
             let _ = reply.send_response(refusal, true);
             return;
         }
-        let (taking, body) = intake(body);
+        let (taking, body) = intake(body, self.woken.clone());
         self.bodies.push(taking);
         let request = Request::from_parts(parts, body);
         tokio::spawn(stream::answer(self.router.clone(), self.caller.clone(), request, reply));
