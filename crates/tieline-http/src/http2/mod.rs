@@ -116,11 +116,15 @@ where
         if self.heart.as_mut().is_some_and(|heart| heart.poll_stopped(cx, came)) {
             self.connection.abrupt_shutdown(h2::Reason::NO_ERROR);
         }
+        let mut begun = 0;
         for _ in 0..TURNS {
             self.wire.begin_turn(HTTP2_TURN as usize);
             loop {
                 match self.connection.poll_accept(cx) {
-                    Poll::Ready(Some(Ok((request, reply)))) => self.begin(request, reply),
+                    Poll::Ready(Some(Ok((request, reply)))) => {
+                        begun += 1;
+                        self.begin(request, reply);
+                    }
                     Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                     Poll::Ready(None) => return Poll::Ready(Ok(())),
                     Poll::Pending => break,
@@ -129,6 +133,10 @@ where
             while let Poll::Ready(Some(())) = self.bodies.poll_next_unpin(cx) {}
             if !self.wire.is_turn_over() {
                 return Poll::Pending;
+            }
+            // Requests that were reset are to be over before others take their places.
+            if begun >= STREAMS {
+                break;
             }
         }
         cx.waker().wake_by_ref();
