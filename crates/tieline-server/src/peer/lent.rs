@@ -88,6 +88,9 @@ impl Peer {
             return None;
         }
         state.is_lent = true;
+        // Whoever put what was claimed may not have set the mark yet; and what the socket doesn't take is the task's, which
+        // then has to look.
+        self.quiet.store(false, Ordering::Release);
         Some((socket, batch))
     }
 

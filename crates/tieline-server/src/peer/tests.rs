@@ -272,3 +272,23 @@ async fn a_task_that_was_woken_for_what_it_had_written_by_then_rests_again() {
     assert!(world.peer.write_news(NOW).is_some());
     assert_eq!((world.next().await, world.next().await), (1, 2));
 }
+
+#[tokio::test]
+async fn a_task_looks_for_what_was_left_of_a_frame_whose_mark_is_not_set_yet() {
+    let mut world = World::new();
+    world.claim();
+    let port = PeerPort(Arc::clone(&world.peer));
+    assert!(world.peer.is_quiet());
+    // Somebody has put a frame; before the mark is set, another comes by and borrows.
+    port.with(|o| o.ordered(Frame::new(Kind::Pong, Kind::Pong.header().value(1), Bytes::new())));
+    let (socket, batch) = world.peer.borrow().unwrap();
+    assert!(!world.peer.is_quiet());
+    let filler = vec![0; 1 << 20];
+    while socket.try_write(&[std::io::IoSlice::new(&filler)]).is_ok() {}
+    assert!(world.peer.write(&socket, batch, NOW).is_none());
+    assert!(!world.peer.is_quiet(), "the rest is the task's");
+    assert!(port.mark());
+    assert!(world.peer.write_news(NOW).is_none());
+    world.claim();
+    assert!(!world.batch.is_empty());
+}
