@@ -54,7 +54,8 @@ async fn busy(channels: usize) -> anyhow::Result<Busy> {
 async fn scrape(http: SocketAddr, query: &str) -> anyhow::Result<(String, Duration)> {
     let began = Instant::now();
     let mut socket = TcpStream::connect(http).await?;
-    let head = format!("GET /metrics{query} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let wanted = "accept: application/openmetrics-text; version=1.0.0";
+    let head = format!("GET /metrics{query} HTTP/1.1\r\nhost: localhost\r\n{wanted}\r\nconnection: close\r\n\r\n");
     socket.write_all(head.as_bytes()).await?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await?;
