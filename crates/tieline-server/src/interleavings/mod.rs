@@ -6,10 +6,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `connection` | scenes of whole connections around a hub, to their end |
 //! | `explore` | which orders are run |
 //! | `fake` | a socket that is full now and then |
 //! | `peer` | scenes of a peer: its task and those that write in its place |
 
+mod connection;
 mod explore;
 mod fake;
 mod peer;
