@@ -8,7 +8,7 @@
 //! Memory is sequentially consistent here: a store that is seen late, as by `Ordering::Relaxed`, isn't tried.
 
 use std::env::var;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Schedule, Scheduler, Task, TaskId};
 use shuttle::{Config, MaxSteps, Runner};
@@ -25,16 +25,26 @@ pub(super) fn explore(name: &str, departures: usize, random: usize, scene: impl 
     // Those with fewer first: what fails is then told by the plainest order that it fails in.
     let all = (0..=departures).fold(0, |_, most| run(most, None));
     let time = var("TIELINE_INTERLEAVINGS").ok().and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-    let half = time.map(|time| time / 2);
-    let (further, random, pct) = match time {
-        Some(_) => (run(departures + 1, time), RandomScheduler::new(usize::MAX), PctScheduler::new(4, usize::MAX)),
-        None => (0, RandomScheduler::new_from_seed(1, random / 2), PctScheduler::new_from_seed(1, 4, random / 2)),
-    };
-    let drawn =
-        Runner::new(random, config(half)).run(scene.clone()) + Runner::new(pct, config(half)).run(scene.clone());
+    let further = time.map_or(0, |time| run(departures + 1, Some(time)));
+    let mut drawn = draw(Some(1), random, &scene);
+    let begun = Instant::now();
+    // In whole lots: a scheduler that is stopped within one prints its seed as if it had failed.
+    while time.is_some_and(|time| begun.elapsed() < time) {
+        drawn += draw(None, 1_000, &scene);
+    }
     println!(
         "{name}: all {all} orders with at most {departures} departures, {further} with one more, {drawn} random ones"
     );
+}
+
+/// Runs a scene in so many random orders, which are others each time without a seed.
+fn draw(seed: Option<u64>, orders: usize, scene: &(impl Fn() + Send + Sync + Clone + 'static)) -> usize {
+    let (half, depth) = (orders / 2, 4);
+    let (random, pct) = match seed {
+        Some(seed) => (RandomScheduler::new_from_seed(seed, half), PctScheduler::new_from_seed(seed, depth, half)),
+        None => (RandomScheduler::new(half), PctScheduler::new(depth, half)),
+    };
+    Runner::new(random, config(None)).run(scene.clone()) + Runner::new(pct, config(None)).run(scene.clone())
 }
 
 fn config(time: Option<Duration>) -> Config {
