@@ -82,6 +82,10 @@ bench-micro *FILTER:
 model BOUND="small" *ARGS:
     cargo run --profile model -p tieline-model -- --bound {{BOUND}} {{ARGS}}
 
+# Who wakes whom in the server, in very many orders of its threads; so many seconds for each kind of them and scene.
+interleavings SECONDS="10":
+    TIELINE_INTERLEAVINGS={{SECONDS}} cargo test -p tieline-server --features interleavings --lib -- interleavings:: --nocapture
+
 # One fuzz target for so many seconds: header, stream, metadata, outbox, core, configuration, sessions.
 fuzz TARGET SECONDS="60":
     scripts/fuzz {{TARGET}} {{SECONDS}}

@@ -4,8 +4,7 @@
 //! are woken when no lock is held.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use tieline_broker::{Account, Budget, ConnKey, Core, CoreConfig, Counts, Told};
@@ -18,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::LINGERING_MAX;
 use crate::peer::{Peer, PeerPort, Progress};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, RwLock};
 use crate::trace::Tracer;
 
 /// See the module.

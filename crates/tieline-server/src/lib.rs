@@ -31,6 +31,7 @@
 //! | `config`, `control` | settings, and changing them while the server runs |
 //! | `limits`, `fixed`, `worst` | the table of limits; what can't be set; what all adds up to |
 //! | `stop`, `clock` | the stop signal, time |
+//! | `sync` | locks and atomics, which a checker can take the place of |
 //!
 //! What is routed where is decided in `tieline-broker`; this crate carries bytes between sockets and it.
 #![forbid(unsafe_code)]
@@ -44,6 +45,8 @@ mod door;
 mod entrance;
 mod fixed;
 mod hub;
+#[cfg(all(test, feature = "interleavings"))]
+mod interleavings;
 mod limits;
 mod listener;
 pub mod observe;
@@ -51,6 +54,7 @@ mod peer;
 mod server;
 mod socket;
 mod stop;
+mod sync;
 mod tls;
 mod trace;
 mod worst;

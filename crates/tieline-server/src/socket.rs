@@ -23,6 +23,8 @@ pub(crate) struct Writer(Half);
 enum Half {
     Tcp(Option<tcp::OwnedWriteHalf>),
     Unix(Option<unix::OwnedWriteHalf>),
+    #[cfg(all(test, feature = "interleavings"))]
+    Fake(Arc<crate::interleavings::Fake>),
 }
 
 impl<R> Plain<R> {
@@ -46,6 +48,14 @@ impl From<UnixStream> for Plain<unix::OwnedReadHalf> {
     }
 }
 
+#[cfg(all(test, feature = "interleavings"))]
+impl<R> Plain<R> {
+    /// One whose writing half is a fake.
+    pub(crate) fn fake(reader: R, fake: &Arc<crate::interleavings::Fake>) -> Self {
+        Self { reader, writer: Arc::new(Writer(Half::Fake(Arc::clone(fake)))) }
+    }
+}
+
 impl Writer {
     /// Writes what the socket takes at once. One that took less than it was given is full: it is not asked again before
     /// it says that it has room.
@@ -60,6 +70,8 @@ impl Writer {
                 try_write(&SockRef::from(stream), slices, |write| stream.try_io(Interest::WRITABLE, write))
             }
             Half::Tcp(None) | Half::Unix(None) => Err(io::ErrorKind::NotConnected.into()),
+            #[cfg(all(test, feature = "interleavings"))]
+            Half::Fake(fake) => fake.try_write(slices),
         }
     }
 
@@ -73,6 +85,8 @@ impl Writer {
             Half::Tcp(Some(half)) => half.as_ref().poll_write_ready(cx),
             Half::Unix(Some(half)) => half.as_ref().poll_write_ready(cx),
             Half::Tcp(None) | Half::Unix(None) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            #[cfg(all(test, feature = "interleavings"))]
+            Half::Fake(fake) => fake.poll_ready(cx),
         }
     }
 
@@ -81,6 +95,8 @@ impl Writer {
             Half::Tcp(Some(half)) => SockRef::from(half.as_ref()).shutdown(Shutdown::Write),
             Half::Unix(Some(half)) => SockRef::from(half.as_ref()).shutdown(Shutdown::Write),
             Half::Tcp(None) | Half::Unix(None) => Ok(()),
+            #[cfg(all(test, feature = "interleavings"))]
+            Half::Fake(fake) => fake.shut(),
         }
     }
 }
@@ -91,6 +107,8 @@ impl Drop for Writer {
         match &mut self.0 {
             Half::Tcp(half) => drop(half.take().map(tcp::OwnedWriteHalf::forget)),
             Half::Unix(half) => drop(half.take().map(unix::OwnedWriteHalf::forget)),
+            #[cfg(all(test, feature = "interleavings"))]
+            Half::Fake(fake) => fake.close(),
         }
     }
 }

@@ -366,12 +366,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether both sides have said that they start nothing more, nothing is under way, and all is written.
     fn is_finished(&self) -> bool {
-        self.session.is_ended()
-            && self.peer.is_ended()
-            && self.peer.account.is_quiet()
-            && !self.has_more
-            && self.batch.is_empty()
-            && self.peer.is_all_written()
+        let is_ended = self.session.is_ended() && self.peer.is_ended();
+        if !is_ended || self.has_more || !self.batch.is_empty() || !self.peer.is_all_written() {
+            return false;
+        }
+        // A step may have put the last frame and not have noted yet that nothing is under way any more, or the other way
+        // round; and it needn't wake this task behind both. So those that run are waited for.
+        for shard in (0..self.hub.shards()).filter(|shard| self.joined & (1 << shard) != 0) {
+            self.hub.look(shard, |_| ());
+        }
+        self.peer.account.is_quiet() && self.peer.is_all_written()
     }
 
     /// Tells the cores that the connection is gone, and gives everything back.

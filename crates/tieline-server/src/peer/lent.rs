@@ -14,7 +14,6 @@
 //! own task does the rest.
 
 use std::io::{self, IoSlice};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
@@ -24,6 +23,7 @@ use tieline_protocol::{ExchangeId, Time};
 use super::{Greeting, Peer, State, wake};
 use crate::connection::{SLICES, put_batch_away, take_batch};
 use crate::socket::Writer;
+use crate::sync::Ordering;
 
 /// Lanes that have written something and wait for memory.
 pub(crate) type Progress = Vec<(ExchangeId, Way)>;

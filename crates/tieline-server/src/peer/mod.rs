@@ -5,8 +5,7 @@ mod lent;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
@@ -16,6 +15,7 @@ use tieline_protocol::{ClientId, Frame, Kind, Time};
 
 use crate::access::{Holder, Seat, Source};
 use crate::socket::Writer;
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 use lent::Left;
 pub(crate) use lent::Progress;
 

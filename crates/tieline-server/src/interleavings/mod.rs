@@ -1,0 +1,19 @@
+//! Who wakes whom, in very many orders of the threads: no wake-up may be lost in any of them.
+//!
+//! Built with the feature `interleavings` alone, by which the locks and atomics of `crate::sync` are a checker's: it runs
+//! the threads of a scene one at a time, chooses at each use of one who goes on, and fails if all wait. `just
+//! interleavings` runs these tests; all others need `std`'s locks and fail under the feature.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `connection` | scenes of whole connections around a hub, to their end |
+//! | `explore` | which orders are run |
+//! | `fake` | a socket that is full now and then |
+//! | `peer` | scenes of a peer: its task and those that write in its place |
+
+mod connection;
+mod explore;
+mod fake;
+mod peer;
+
+pub(crate) use fake::Fake;
