@@ -3,11 +3,15 @@
 //! What is promised is charged, not what has come: a peer that was granted a window may fill it at any moment. A
 //! [`Reservation`] gives back what it holds when it is dropped, so whatever way an exchange ends, nothing leaks.
 //!
-//! The counters are shared by the shards of a server, hence atomic; each stands alone, so the order of operations
-//! on different ones doesn't matter.
+//! The counters are shared by the shards of a server, hence atomic. Each stands alone, but for two: who begins to want
+//! memory says so before it looks again at what is held, and who gives some back does so before it looks whether anybody
+//! wants it. In one order for all threads (`SeqCst`), one of the two sees the other.
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, OnceLock};
 
 use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
@@ -68,7 +72,7 @@ impl Budget {
 
     /// Bytes that are promised.
     pub fn held(&self) -> u64 {
-        self.held.load(Relaxed)
+        self.held.load(SeqCst)
     }
 
     /// Bytes that aren't.
@@ -90,7 +94,7 @@ impl Budget {
     /// A core begins to wait for memory, or waits no more.
     pub(crate) fn want(&self, begins: bool) {
         if begins {
-            self.wanted_by.fetch_add(1, Relaxed);
+            self.wanted_by.fetch_add(1, SeqCst);
             // What another gave back between the refusal and now would be missed.
             self.freed.store(true, Relaxed);
         } else {
@@ -106,8 +110,8 @@ impl Budget {
     }
 
     fn release(&self, bytes: u64) {
-        self.held.fetch_sub(bytes, Relaxed);
-        if bytes > 0 && self.wanted_by.load(Relaxed) > 0 {
+        self.held.fetch_sub(bytes, SeqCst);
+        if bytes > 0 && self.wanted_by.load(SeqCst) > 0 {
             self.freed.store(true, Relaxed);
         }
     }

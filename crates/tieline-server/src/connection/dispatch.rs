@@ -20,6 +20,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.touched.is_empty() && !self.has_gathered() {
             self.serve_touched(now);
         }
+        // A step that found no memory may have missed what another shard gave back at that moment.
+        self.hub.feed_hungry();
         self.liveness.frame(now, self.decoder.is_within_frame(&self.buffer));
         let frames = outcome?;
         let strikes = self.peer.account.take_strikes();

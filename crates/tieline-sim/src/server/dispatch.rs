@@ -26,6 +26,7 @@ impl Connection {
         if !self.has_gathered() {
             self.serve_touched(hub, sim);
         }
+        hub.feed_hungry(sim);
         if (1..64).contains(&self.buffer.len()) {
             sim.stats.see(Seen::SplitHeader);
         }
