@@ -28,6 +28,10 @@ impl Collecting {
         if self.whole.is_empty() && self.only.is_empty() {
             self.only = piece;
         } else {
+            if self.whole.is_empty() {
+                // At once for both: a short second piece would have the first, long one moved again.
+                self.whole.reserve(self.only.len() + piece.len());
+            }
             self.whole.extend_from_slice(&std::mem::take(&mut self.only));
             self.whole.extend_from_slice(&piece);
         }
