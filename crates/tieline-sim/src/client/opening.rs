@@ -72,6 +72,7 @@ impl Conn {
             outcome: None,
             ended_inside: false,
             handed_to: None,
+            lost_in_hand: false,
             returns: 0,
             hand_outs: Vec::new(),
         };

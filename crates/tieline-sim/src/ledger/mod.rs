@@ -90,6 +90,9 @@ pub(crate) struct Record {
     /// It ended so in the hands of this link. Its start has left there, or will if it can't be taken back; whether it
     /// arrives, the server can't know.
     pub(crate) handed_to: Option<LinkId>,
+    /// Its start had left to a receiver that was lost then; whether it arrived there, the server can't know, whoever gets
+    /// it next.
+    pub(crate) lost_in_hand: bool,
     /// How often the server was told that it is returned, by whoever had it in hand.
     pub(crate) returns: usize,
     pub(crate) hand_outs: Vec<HandOut>,
@@ -160,6 +163,13 @@ impl Sim {
         record.handed_to = receiver;
     }
 
+    /// An exchange is about to lose the receiver that it was handed out to.
+    pub(crate) fn note_receiver_death(&mut self, standing: &Standing) {
+        self.hit(standing, Blow::ReceiverDeath);
+        let Some(record) = self.ledger.records.get_mut(&standing.id) else { return };
+        record.lost_in_hand |= standing.progress != Progress::HandedInside;
+    }
+
     /// How long after a deadline its sender may know of it at the latest: a link through which nothing comes has to be
     /// noticed first. `None`: its link is slow, so that there may always be much before what tells it.
     fn slack(&self, link: LinkId) -> Option<Duration> {
@@ -179,11 +189,9 @@ impl Sim {
             if honest && let Some(Outcome::Failed(code, Unstarted::Unknown)) = record.outcome {
                 let seen = record.hand_outs.len() > record.returns;
                 // A start that has left, or can't be taken back, may be lost with its receiver.
-                let lost = record.handed_to.is_some_and(|link| self.ledger.lost_by_client.contains(&link));
-                assert!(
-                    seen || lost || code == Code::ReceiverLost,
-                    "{id:?} ended with {code}, nobody saw it, and it isn't called unstarted"
-                );
+                let lost = record.lost_in_hand
+                    || record.handed_to.is_some_and(|link| self.ledger.lost_by_client.contains(&link));
+                assert!(seen || lost, "{id:?} ended with {code}, nobody saw it, and it isn't called unstarted");
             }
         }
     }

@@ -258,7 +258,7 @@ impl Connection {
                     sim.hit(&standing, Blow::SenderDeath);
                 }
                 if standing.receiver == Some(self.peer.key) {
-                    sim.hit(&standing, Blow::ReceiverDeath);
+                    sim.note_receiver_death(&standing);
                 }
             }
         }
