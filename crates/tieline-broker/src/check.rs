@@ -88,11 +88,15 @@ impl<P: Port> Core<P> {
         assert_eq!(totals.waiting, counts.waiting as u64);
         assert_eq!(totals.busy, counts.busy as u64);
         assert_eq!(totals.receives, counts.receives as u64);
-        let mut free: BTreeMap<_, u64> = BTreeMap::new();
+        // Modulo 2^64, as they are counted.
+        let (mut all_free, mut free) = (0_u64, BTreeMap::<_, u64>::new());
         for (id, receive) in self.conns.values().flat_map(|conn| conn.receives.iter()) {
-            *free.entry(id).or_default() += receive.count - receive.used;
+            let more = receive.count - receive.used;
+            all_free = all_free.wrapping_add(more);
+            let free = free.entry(id).or_default();
+            *free = free.wrapping_add(more);
         }
-        assert_eq!(totals.free, free.values().sum::<u64>(), "what is free is what receives are ready for");
+        assert_eq!(totals.free, all_free, "what is free is what receives are ready for");
         let mut stalled: BTreeMap<_, [u32; 3]> = BTreeMap::new();
         for (_, x) in self.exchanges.iter() {
             for stall in x.stalls.iter().flatten() {

@@ -38,6 +38,20 @@ fn a_count_of_zero_makes_nobody_ready() {
 }
 
 #[test]
+fn counts_may_add_up_to_more_than_a_number_holds() {
+    let mut world = World::new();
+    let [s, r] = world.join_all();
+    world.send(r, receive(CHANNEL, u64::MAX));
+    world.send(r, receive(ELSEWHERE, u64::MAX));
+    world.send(s, receive(CHANNEL, u64::MAX));
+    world.send(s, request(id(s, 1)));
+    assert_eq!(world.told(r), ["start+REQUEST 1/1"]);
+    // What is counted for people is checked after each step.
+    world.send(s, withdraw(CHANNEL));
+    world.send(r, withdraw(ELSEWHERE));
+}
+
+#[test]
 fn nothing_but_a_receive_makes_a_receiver_ready() {
     let mut world = World::new();
     let [s, r] = world.join_all();
