@@ -205,7 +205,7 @@ impl ClientBuilder {
     }
 
     /// Bytes of each incoming body that are taken in before the program reads them, at most; the server may allow
-    /// less. 1 MiB unless set, and at least 16 KiB. A body begins with 256 KiB, and has more only where it would be
+    /// less. 1 MiB unless set, and at least 16 KiB. A body begins with 384 KiB, and has more only where it would be
     /// slower without; less takes less memory under slow programs.
     pub fn window(mut self, bytes: u64) -> Self {
         self.window = bytes.max(INITIAL_WINDOW);

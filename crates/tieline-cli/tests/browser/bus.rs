@@ -29,7 +29,7 @@ fn a_page_reads_and_writes_every_golden_vector() {
 fn the_window_of_a_page_grows_only_where_the_way_is_longer_than_it() {
     let server = Server::start();
     let mut page = Page::open(&server.http);
-    // Half a window is granted at a time, every `each` ms; what a grant allowed comes `way` ms later.
+    // A third of a window is granted at a time, every `each` ms; what a grant allowed comes `way` ms later.
     page.eval(
         "window.grow = async (way, each) => {
            const { Growth } = await import('/tieline/growth.js');
@@ -38,21 +38,21 @@ fn the_window_of_a_page_grows_only_where_the_way_is_longer_than_it() {
            const growth = new Growth(1024 * KIB, () => at);
            const sizes = [];
            for (let arrived = 0, round = 0; round < 8; round += 1) {
-             const granted = arrived + growth.size / 2;
+             const granted = arrived + growth.size * 2 / 3;
              growth.granting(granted, arrived);
              sizes.push(growth.size / KIB);
              at += way;
              growth.came(granted + 1);
-             at += Math.max(0, 2 * each - way);
+             at += Math.max(0, 3 * each - way);
              arrived += growth.size;
            }
            return sizes;
          }",
     );
     let long = page.eval("window.grow(10, 0)");
-    assert_eq!(long, json!([256, 256, 512, 1024, 1024, 1024, 1024, 1024]), "a window comes in each way there and back");
-    let short = page.eval("window.grow(5, 5)");
-    assert_eq!(short, json!([256, 256, 256, 256, 256, 256, 256, 256]), "half a window came meanwhile");
+    assert_eq!(long, json!([384, 384, 768, 1024, 1024, 1024, 1024, 1024]), "a window comes in each way there and back");
+    let short = page.eval("window.grow(10, 5)");
+    assert_eq!(short, json!([384, 384, 384, 384, 384, 384, 384, 384]), "two thirds of a window came meanwhile");
 }
 
 #[test]

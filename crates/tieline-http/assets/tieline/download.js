@@ -80,7 +80,7 @@ export class Download {
     const since = this.consumed - this.acked;
     const { size } = this.growth;
     const stands = this.arrived === this.granted;
-    if (since * 2 >= size || (stands && (since * 8 >= size || this.consumed === this.arrived))) this.grant();
+    if (since * 3 >= size || (stands && (since * 8 >= size || this.consumed === this.arrived))) this.grant();
   }
 
   grant() {

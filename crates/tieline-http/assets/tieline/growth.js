@@ -1,6 +1,6 @@
 // How large a window is: as large as the way is long, and no larger. docs/protocol.md says why ("Credit").
 
-const FIRST = 256 * 1024;
+const FIRST = 384 * 1024;
 /** A window doesn't grow while the way there and back is shorter, in ms. */
 const WAY_SHORT = 0.5;
 
@@ -35,7 +35,7 @@ export class Growth {
   judge(bytes, took) {
     if (this.isFirst) {
       this.isFirst = false;
-    } else if (this.way >= WAY_SHORT && bytes * this.way * 5 > this.size * 3 * took) {
+    } else if (this.way >= WAY_SHORT && bytes * this.way * 10 > this.size * 7 * took) {
       this.size = Math.min(this.size * 2, this.most);
     }
   }

@@ -11,7 +11,7 @@
 //! | the start leaves with the initial window | 16 KiB | 0 | 16 KiB |
 //! | the program gets the body, and little is granted still: consumed + 64 KiB is granted at once | 16 KiB | 0 | 64 KiB |
 //! | the producer sends all that it may | 64 KiB | 0 | 64 KiB |
-//! | half a window was consumed since the last grant | 64 KiB | 32 KiB | 96 KiB |
+//! | more than a third of a window was consumed since the last grant | 64 KiB | 32 KiB | 96 KiB |
 //! | … and so on, until the producer closes the body | 200 KiB | 136 KiB | 200 KiB |
 //! | the end was seen: no grant any more | 200 KiB | 200 KiB | 200 KiB |
 

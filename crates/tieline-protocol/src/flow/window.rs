@@ -8,6 +8,10 @@ use crate::time::Time;
 /// within that, and a grant for them would be a frame for nothing.
 const CREDIT_LOW: u64 = INITIAL_WINDOW;
 
+/// A window is granted in so many parts, each when as much was consumed. While one is on its way to the producer, the others
+/// keep it busy; more parts are more frames.
+const PARTS: u64 = 3;
+
 /// The window of one body that comes in.
 ///
 /// It begins with [`limits::WINDOW_FIRST`](crate::limits::WINDOW_FIRST) and grows only where that is what holds the
@@ -49,7 +53,7 @@ impl Window {
         let size = self.growth.size();
         // A producer that has run out of credit is woken early, but not for a byte at a time.
         let producer_waits = arrived >= self.granted;
-        let due = since_grant >= size / 2
+        let due = since_grant >= size / PARTS
             || (!self.is_open && self.is_low(arrived))
             || (producer_waits && (since_grant >= size / 8 || self.consumed >= arrived));
         if due { self.raise(arrived, now) } else { None }
@@ -120,11 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn half_a_window_is_granted_though_the_producer_has_credit_left() {
-        let mut window = Window::new(1000, 16);
-        assert_eq!(open(&mut window, 0), Some(1000));
-        assert_eq!(consume(&mut window, 499, 600), None);
-        assert_eq!(consume(&mut window, 1, 600), Some(1500));
+    fn a_third_of_a_window_is_granted_though_the_producer_has_credit_left() {
+        let mut window = Window::new(1200, 16);
+        assert_eq!(open(&mut window, 0), Some(1200));
+        assert_eq!(consume(&mut window, 399, 600), None);
+        assert_eq!(consume(&mut window, 1, 600), Some(1600));
     }
 
     #[test]
@@ -143,7 +147,7 @@ mod tests {
         assert_eq!(open(&mut window, 60 * KIB), None);
         assert_eq!(consume(&mut window, KIB, 64 * KIB - 1), None);
         assert_eq!(consume(&mut window, KIB, 64 * KIB), Some(258 * KIB));
-        assert_eq!(consume(&mut window, KIB, 80 * KIB), None, "from then on, half a window at a time");
+        assert_eq!(consume(&mut window, KIB, 80 * KIB), None, "from then on, a third of a window at a time");
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(crate) fn example() -> String {
             row(&mut rows, what, &producer, &window, &judge);
         } else {
             grant = window.consume(bite, judge.arrived(), || Time::ZERO);
-            why = "Half a window was consumed since the last grant.";
+            why = "More than a third of a window was consumed since the last grant.";
         }
     }
     table(&["what happens", "sent", "consumed", "granted up to"], rows)

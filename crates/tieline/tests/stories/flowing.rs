@@ -78,18 +78,18 @@ async fn window_is_granted_when_the_response_is_handed_over_and_as_it_is_consume
     let (mut response, id) = responding(&client, &mut wire).await;
     let window = WINDOW_FIRST;
     assert_eq!(wire.expect(Kind::AckResponse).await.header.value, window);
-    // Nothing more before half a window was consumed.
+    // Nothing more before a third of a window was consumed.
     let mut sent = 16 * KIB;
-    while sent < window / 2 {
+    while sent < window / 3 {
         wire.exchange(Kind::ChunkResponse, id, sent, vec![2; 16 * KIB as usize]).await;
         sent += 16 * KIB;
     }
     let mut read = 0;
-    while read < window / 2 - 16 * KIB {
+    while read < window / 3 - 16 * KIB {
         read += response.chunk().await.unwrap().unwrap().len() as u64;
     }
     wire.expect_nothing().await;
-    while read < window / 2 {
+    while read < window / 3 {
         read += response.chunk().await.unwrap().unwrap().len() as u64;
     }
     assert_eq!(wire.expect(Kind::AckResponse).await.header.value, read + window);

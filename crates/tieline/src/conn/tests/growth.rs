@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tieline_protocol::limits::WINDOW_FIRST;
 use tieline_protocol::{ChannelId, ExchangeId, Flags, Frame, Kind, Metadata, StartPayload};
 use tokio::time::advance;
 
@@ -48,8 +49,8 @@ async fn on_a_long_way_the_window_grows_to_the_largest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_window_begins_with_256_kib() {
+async fn the_window_begins_as_large_as_is_said() {
     let conn = greeted();
     let mut link = send(&conn, b"all", true).await;
-    assert_eq!(stream(&conn, &mut link, Duration::from_millis(20), 1).await, 256 * KIB);
+    assert_eq!(stream(&conn, &mut link, Duration::from_millis(20), 1).await, WINDOW_FIRST);
 }
