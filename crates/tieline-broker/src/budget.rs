@@ -5,13 +5,11 @@
 //!
 //! The counters are shared by the shards of a server, hence atomic. Each stands alone, but for two: who begins to want
 //! memory says so before it looks again at what is held, and who gives some back does so before it looks whether anybody
-//! wants it. In one order for all threads (`SeqCst`), one of the two sees the other.
+//! wants it. In one order for all threads (`SeqCst`), one of the two sees the other. The atomics come from `crate::sync`, so
+//! that the server's scenes (`interleavings/memory.rs` there) run the two in very many orders.
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock};
 
 use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
@@ -19,6 +17,7 @@ use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::Charge;
 
 use crate::principal::Principal;
+use crate::sync::{AtomicBool, AtomicU64};
 
 /// What admitting an exchange reserves, in bytes, if `request` bytes of its request are promised, or came: beside them
 /// the response's initial window and the exchange's overhead.
@@ -86,7 +85,8 @@ impl Budget {
         self.free().saturating_sub(aside)
     }
 
-    /// Whether memory came free that somebody waits for; says so once.
+    /// Whether memory came free that somebody waits for; says so once. A driver asks behind whatever may give memory back or
+    /// find none, and if so has all cores try again.
     pub fn take_freed(&self) -> bool {
         self.freed.load(Relaxed) && self.freed.swap(false, Relaxed)
     }
