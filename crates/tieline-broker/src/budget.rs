@@ -3,15 +3,14 @@
 //! What is promised is charged, not what has come: a peer that was granted a window may fill it at any moment. A
 //! [`Reservation`] gives back what it holds when it is dropped, so whatever way an exchange ends, nothing leaks.
 //!
-//! The counters are shared by the shards of a server, hence atomic. Each stands alone, but for two: who begins to want
-//! memory says so before it looks again at what is held, and who gives some back does so before it looks whether anybody
-//! wants it. In one order for all threads (`SeqCst`), one of the two sees the other.
+//! The counters are shared by the shards of a server, hence atomic. Each stands alone, but for those by which memory finds
+//! who waits for it. Who begins to want some says so before it looks again at what there is; who gives some back does so
+//! before it looks whether anybody wants it, and marks it as freed; who takes that mark looks at what there is behind that. In
+//! one order for all threads (`SeqCst`), none of them misses another. The atomics come from `crate::sync`, so that the
+//! server's scenes (`interleavings/memory.rs` there) run all this in very many orders.
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, OnceLock};
 
 use tieline_protocol::limits::{EXCHANGE_OVERHEAD, INITIAL_WINDOW};
@@ -19,6 +18,7 @@ use tieline_protocol::mutant::{Mutant, planted};
 use tieline_protocol::outbox::Charge;
 
 use crate::principal::Principal;
+use crate::sync::{AtomicBool, AtomicU64};
 
 /// What admitting an exchange reserves, in bytes, if `request` bytes of its request are promised, or came: beside them
 /// the response's initial window and the exchange's overhead.
@@ -60,13 +60,13 @@ impl Budget {
 
     /// Bytes that may be promised in all.
     pub fn total(&self) -> u64 {
-        self.total.load(Relaxed)
+        self.total.load(SeqCst)
     }
 
     /// From now on so many may be promised. What is promised beyond stays so until it is given back.
     pub fn resize(&self, total: u64) {
-        if total > self.total.swap(total, Relaxed) && self.wanted_by.load(Relaxed) > 0 {
-            self.freed.store(true, Relaxed);
+        if total > self.total.swap(total, SeqCst) && self.wanted_by.load(SeqCst) > 0 {
+            self.freed.store(true, SeqCst);
         }
     }
 
@@ -86,9 +86,10 @@ impl Budget {
         self.free().saturating_sub(aside)
     }
 
-    /// Whether memory came free that somebody waits for; says so once.
+    /// Whether memory came free that somebody waits for; says so once. A driver asks behind whatever may give memory back or
+    /// find none, and if so has all cores try again.
     pub fn take_freed(&self) -> bool {
-        self.freed.load(Relaxed) && self.freed.swap(false, Relaxed)
+        self.freed.load(Relaxed) && self.freed.swap(false, SeqCst)
     }
 
     /// A core begins to wait for memory, or waits no more.
@@ -96,7 +97,7 @@ impl Budget {
         if begins {
             self.wanted_by.fetch_add(1, SeqCst);
             // What another gave back between the refusal and now would be missed.
-            self.freed.store(true, Relaxed);
+            self.freed.store(true, SeqCst);
         } else {
             self.wanted_by.fetch_sub(1, Relaxed);
         }
@@ -112,7 +113,7 @@ impl Budget {
     fn release(&self, bytes: u64) {
         self.held.fetch_sub(bytes, SeqCst);
         if bytes > 0 && self.wanted_by.load(SeqCst) > 0 {
-            self.freed.store(true, Relaxed);
+            self.freed.store(true, SeqCst);
         }
     }
 }

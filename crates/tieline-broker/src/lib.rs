@@ -10,6 +10,7 @@
 //! | `exchange`, `channel` | what there is: requests, channels and receives |
 //! | `turns`, `few` | queues in turn; ordered maps that mostly have one entry |
 //! | `budget`, `principal` | memory that was promised; the requests of one who has several connections |
+//! | `sync` | the budget's atomics, which a checker can take the place of |
 //! | `place` | how many receives may be open |
 //! | `flood`, `meter` | a bound on what costs the server and not the peer; how rates are measured |
 //! | `port`, `config` | the connections' outboxes as the core sees them; what can be set |
@@ -47,6 +48,7 @@ mod receiving;
 mod requesting;
 mod responding;
 mod standing;
+mod sync;
 mod tally;
 mod turns;
 

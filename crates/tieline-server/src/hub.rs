@@ -192,12 +192,18 @@ impl Hub {
                 () = tokio::time::sleep_until(self.clock.instant(nanos(armed))), if armed != u64::MAX => {}
             }
             shard.armed.store(u64::MAX, Ordering::Release);
-            let mut touched = Touched::new();
-            let now = self.clock.now();
-            // If more is due, the timer is set to it, and so to now.
-            self.step(index, &mut touched, |core| core.expire_some(now, ENDS_A_STEP));
-            wake_all(touched);
+            self.expire(index, self.clock.now());
         }
+    }
+
+    /// Ends some of what is due on a shard.
+    pub(crate) fn expire(&self, shard: usize, now: Time) {
+        let mut touched = Touched::new();
+        // If more is due, the timer is set to it, and so to now.
+        self.step(shard, &mut touched, |core| core.expire_some(now, ENDS_A_STEP));
+        wake_all(touched);
+        // Those who are told of it would look when they have written that, but they may take no byte.
+        self.feed_hungry();
     }
 
     /// Ends every connection at once when `stop` is cancelled.

@@ -370,12 +370,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !is_ended || self.has_more || !self.batch.is_empty() || !self.peer.is_all_written() {
             return false;
         }
-        // A step may have put the last frame and not have noted yet that nothing is under way any more, or the other way
-        // round; and it needn't wake this task behind both. So those that run are waited for.
+        // A step may have put the last frame and not have noted yet that nothing is under way any more, and it needn't wake
+        // this task behind both; another may have noted that and have the frame still to put. So those that run are waited
+        // for before each look.
+        self.wait_for_steps();
+        if !self.peer.account.is_quiet() {
+            return false;
+        }
+        self.wait_for_steps();
+        self.peer.is_all_written()
+    }
+
+    /// Waits for the steps that run now, of the cores that know this connection.
+    fn wait_for_steps(&self) {
         for shard in (0..self.hub.shards()).filter(|shard| self.joined & (1 << shard) != 0) {
             self.hub.look(shard, |_| ());
         }
-        self.peer.account.is_quiet() && self.peer.is_all_written()
     }
 
     /// Tells the cores that the connection is gone, and gives everything back.

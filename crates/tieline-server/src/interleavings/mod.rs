@@ -6,14 +6,18 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `clients` | connections of a hub, and clients that send what a scene says |
 //! | `connection` | scenes of whole connections around a hub, to their end |
 //! | `explore` | which orders are run |
 //! | `fake` | a socket that is full now and then |
+//! | `memory` | scenes of connections that wait for memory, while some comes free |
 //! | `peer` | scenes of a peer: its task and those that write in its place |
 
+mod clients;
 mod connection;
 mod explore;
 mod fake;
+mod memory;
 mod peer;
 
 pub(crate) use fake::Fake;

@@ -171,6 +171,7 @@ impl Hub {
         let (due, armed) = (self.shards[index].core.next_expiry(), self.shards[index].armed);
         assert!(due.is_none_or(|due| armed.is_some_and(|armed| armed <= due)), "what is due next has its timer");
         wake_all(touched, sim);
+        self.feed_hungry(sim);
     }
 
     /// Takes no new work on any connection.
