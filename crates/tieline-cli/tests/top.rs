@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::Value;
@@ -116,4 +117,16 @@ fn without_a_server_or_the_right_to_watch_it_says_so() {
     run(&mut server.top(&["--once"]), "").code(77).says(&["doesn't let us watch", "--watch"]);
     run(server.top(&["--once"]).env("TIELINE_TOKEN", worker), "").code(77);
     run(server.top(&["--once"]).env("TIELINE_TOKEN", watcher), "").code(0);
+}
+
+#[test]
+fn a_port_that_accepts_and_stays_silent_is_said_to_be_waited_for() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let top = Running::start(&mut tieline(["top", "--once", "--http", &url]));
+    let (connection, _) = silent.accept().unwrap();
+    top.line_with(&format!("tieline: waiting for {url}: no answer yet"));
+    // It still waits: the silence is not over.
+    drop(connection);
+    top.wait().code(69).wrote("").says(&["it closed the connection"]);
 }

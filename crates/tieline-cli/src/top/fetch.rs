@@ -1,6 +1,7 @@
 //! Asks a server's `/api`.
 
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,14 +12,19 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tieline::Token;
 use tieline_server::observe::Sort;
+use tokio::time::timeout;
 
 use super::figures::Look;
 use crate::exit::{self, Failure};
+use crate::terminal::say;
 use crate::tls;
 use crate::web::{Dialer, NoConnection};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A look that takes so long is mentioned, so that nobody wonders why nothing happens.
+const MENTION_AFTER: Duration = Duration::from_secs(2);
 
 /// An answer that is longer is none of a server's.
 const ANSWER_MAX: usize = 16 << 20;
@@ -48,13 +54,26 @@ impl Server {
         })
     }
 
+    /// The same, and what is waited for is said on stderr if that takes a while.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) async fn look_aloud(&self, sort: Sort, limit: usize) -> Result<Look, Failure> {
+        let mut looking = pin!(self.look(sort, limit));
+        if let Ok(look) = timeout(MENTION_AFTER, &mut looking).await {
+            return look;
+        }
+        say(format!("tieline: waiting for {}: no answer yet", self.dialer.url()));
+        looking.await
+    }
+
     async fn get(&self, path: &str) -> Result<String, Failure> {
         let url = self.dialer.url();
         let out_of_reach = |error: &dyn fmt::Display| {
             Failure::new(exit::UNAVAILABLE, format!("the server at {url} is out of reach: {error}"))
                 .line("start one: tieline serve, or say where it is: --http http://HOST:PORT")
         };
-        let asked = tokio::time::timeout(PATIENCE, self.ask(path)).await;
+        let asked = timeout(PATIENCE, self.ask(path)).await;
         let (status, text) = match asked {
             Ok(Ok(answer)) => answer,
             Ok(Err(NoAnswer::NoConnection(NoConnection::Refused(trouble, reason)))) => {

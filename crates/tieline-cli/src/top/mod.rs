@@ -82,13 +82,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
 
 /// A rate is what happens between two looks: if nobody has looked of late, we look twice.
 async fn look_twice(server: &Server, sort: Sort, limit: usize) -> Result<Look, Failure> {
-    let look = server.look(sort, limit).await?;
+    let look = server.look_aloud(sort, limit).await?;
     if look.has_rates() {
         return Ok(look);
     }
     // What was looked at is good for a second.
     tokio::time::sleep(EVERY_MIN + Duration::from_millis(50)).await;
-    server.look(sort, limit).await
+    server.look_aloud(sort, limit).await
 }
 
 /// A server is a host and a port; what is asked there, this command knows.

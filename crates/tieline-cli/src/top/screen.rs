@@ -60,7 +60,7 @@ pub(super) async fn run(server: &Server, sort: Sort, limit: usize, every: Durati
             .line("without one: tieline top --once")
     };
     // Before the screen is taken: what is wrong at once is said as by any other command.
-    let first = server.look(sort, 1).await?;
+    let first = server.look_aloud(sort, 1).await?;
     let mut signals = EndSignals::listen().map_err(no_terminal)?;
     let mut terminal = ratatui::try_init().map_err(no_terminal)?;
     let mut screen = Screen { sort, look: Some(first), trouble: None, is_helping: false };
