@@ -17,6 +17,11 @@ fn the_banner_shows_the_real_address_and_nothing_goes_to_stdout() {
         let line = server.line_with("  bus        tcp://127.0.0.1:");
         assert!(!line.ends_with(":0"), "{line}");
     }
+    assert!(server.line_with("  http ").ends_with("/c/CHANNEL"));
+    let dashboard = server.line_with("  dashboard  http://127.0.0.1:");
+    let url = dashboard.split_whitespace().last().unwrap();
+    let page = std::process::Command::new("curl").args(["-sS", url]).output().unwrap();
+    assert!(String::from_utf8(page.stdout).unwrap().contains("<html"));
     assert_eq!(server.line_with("  note "), "  note       loopback only, no tokens");
     server.signal(Signal::SIGTERM);
     server.wait().code(0).wrote("");

@@ -147,6 +147,8 @@ fn banner(places: &[Place], http: &[String], protection: Protection) -> String {
     for address in http {
         lines.push(format!("  http       {address}/c/CHANNEL"));
     }
+    // One page, whichever way it is reached by.
+    lines.extend(http.first().map(|address| format!("  dashboard  {address}/")));
     let note = match protection.lack() {
         None => "for networks: TLS, and tokens",
         Some(lack) if protection.insecure => lack,
