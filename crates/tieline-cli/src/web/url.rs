@@ -33,6 +33,13 @@ impl FromStr for Url {
         };
         let authority = uri.authority().filter(|it| !it.as_str().contains('@')).ok_or_else(wrong)?;
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") if is_https => 443,
+            Some("") => 80,
+            // Taken for none, a port that can't be would be another service's.
+            Some(port) => port.strip_prefix(':').and_then(|port| port.parse().ok()).ok_or_else(wrong)?,
+            None => return Err(wrong()),
+        };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         if host.is_empty() {
             return Err(wrong());
@@ -41,7 +48,7 @@ impl FromStr for Url {
             text: text.to_owned(),
             is_https,
             host,
-            port: authority.port_u16().unwrap_or(if is_https { 443 } else { 80 }),
+            port,
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?,
             path: path.parse().map_err(|_| wrong())?,
         })
@@ -79,6 +86,13 @@ mod tests {
     #[test]
     fn what_is_no_address_of_http_is_refused() {
         for bad in ["", "localhost:8000", "ftp://x/", "http://", "https://", "http://user:secret@x/", "/path"] {
+            assert!(bad.parse::<Url>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_can_not_be_is_not_taken_for_none() {
+        for bad in ["http://x:99999/", "http://x:65536", "http://[::1]:70000/", "http://x:/", "https://x:4a"] {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
         }
     }
