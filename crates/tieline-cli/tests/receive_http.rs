@@ -271,6 +271,22 @@ fn a_buffered_body_goes_with_its_length_and_a_longer_one_in_chunks() {
     run(&mut server.send("length", &[]), vec![0; 2000]).code(0).wrote("None 2000");
 }
 
+#[test]
+fn a_body_goes_up_by_a_method_that_seldom_has_one() {
+    let server = Server::start();
+    let service = Service::start(|mut asked| {
+        let method = asked.line.split(' ').next().unwrap().to_owned();
+        let body = if asked.headers.contains_key("transfer-encoding") { asked.body().unwrap() } else { Vec::new() };
+        asked.reply("200 OK", "", format!("{method} {}", body.len()));
+    });
+    let _receiver = service.receive(&server, "get", &["--method", "GET"]);
+    let mut sender = Running::start(server.send("get", &[]).stdin(Stdio::piped()));
+    // It comes later than the request.
+    sender.write("he");
+    sender.write("llo");
+    sender.wait().code(0).wrote("GET 5");
+}
+
 /// A service that begins a response and then waits; what it says of the request's end.
 fn waiting_service() -> (Service, Inbox<&'static str>) {
     let (tell, told) = mpsc::channel();

@@ -222,10 +222,12 @@ impl Service {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.dialer.url().path.clone();
         *request.headers_mut() = head;
-        if let Some(length) = length {
+        match length {
             // Also of an empty body, of which nothing would be said.
-            request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
-        }
+            Some(length) => request.headers_mut().insert(header::CONTENT_LENGTH, length.into()),
+            // Also with a method that seldom has a body: unsaid, that of a GET would be left out.
+            None => request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+        };
         let response = sender.send_request(request).await.map_err(lost)?;
         let begun = Begun { response, _connection: moving };
         self.judge(begun).await
