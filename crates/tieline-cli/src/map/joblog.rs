@@ -16,6 +16,9 @@ use crate::exit::{self, Failure};
 
 const HEADER: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
+/// What each joblog begins with, also that of another tool.
+const COLUMNS: &str = "Seq\tHost\t";
+
 /// No row is longer: a path has at most 4 KiB, twice that when it is written so.
 const ROW_MAX: u64 = 64 * 1024;
 
@@ -52,6 +55,7 @@ impl Joblog {
             if file.metadata()?.len() == 0 {
                 file.write_all(HEADER.as_bytes())?;
             } else if file.metadata()?.is_file() {
+                see_that_it_is_one(&mut file)?;
                 drop_cut_off_row(&mut file)?;
             }
             Ok(file)
@@ -124,6 +128,16 @@ pub(super) fn succeeded(path: &Path) -> Result<HashSet<PathBuf>, Failure> {
     }
 }
 
+/// Sees that a file is a joblog: whatever else it is, adding rows to it would spoil it.
+fn see_that_it_is_one(file: &mut File) -> io::Result<()> {
+    let mut beginning = Vec::new();
+    Read::take(&mut *file, COLUMNS.len() as u64).read_to_end(&mut beginning)?;
+    if beginning == COLUMNS.as_bytes() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "it is there, and no joblog"))
+}
+
 /// Removes what stands behind the last whole row: its cut off name might be that of another file.
 fn drop_cut_off_row(file: &mut File) -> io::Result<()> {
     let length = file.metadata()?.len();
@@ -194,6 +208,17 @@ mod tests {
         add(&mut Joblog::open(&path).unwrap(), "a\tb", 3);
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("{HEADER}7\tone two\t1.500\t0.250\t1\t2\t3\t0\ta\\tb\n"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_joblog_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("photo");
+        for photo in ["no line's end", "lines\nand more", "Seq"] {
+            std::fs::write(&path, photo).unwrap();
+            assert!(Joblog::open(&path).is_err_and(|failure| failure.words.contains("no joblog")), "{photo:?}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), photo);
+        }
     }
 
     #[test]
