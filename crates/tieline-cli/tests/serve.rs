@@ -101,6 +101,17 @@ fn a_flag_comes_before_the_environment_before_the_file_before_the_default() {
 }
 
 #[test]
+fn an_origin_that_no_browser_says_is_refused_wherever_it_stands() {
+    let check = |flags: &[&str]| run(tieline(["serve", "--check"]).args(flags), "").code(78);
+    check(&["--http-origin", "app.example"]).says(&["http-origin has 'app.example'", "https://HOST"]);
+    check(&["--http-host", "bus.example:7071"]).says(&["http-host has 'bus.example:7071'", "without a port"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tieline.toml");
+    fs::write(&file, "http-origin = ['https://app.example/page']\n").unwrap();
+    check(&["--config", file.to_str().unwrap()]).says(&["https://app.example/page"]);
+}
+
+#[test]
 fn a_misspelt_variable_is_no_silent_default() {
     let mut command = tieline(["serve", "--check"]);
     run(command.env("TIELINE_MEMROY", "1MiB"), "").says(&["TIELINE_MEMROY", "did you mean TIELINE_MEMORY?"]);

@@ -49,7 +49,7 @@ impl Guard {
     pub(crate) fn new(hosts: Vec<String>, origins: Vec<String>) -> Self {
         let plain = |host: String| host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
         let hosts = hosts.into_iter().map(plain).collect();
-        let origins = origins.into_iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect();
+        let origins = origins.into_iter().map(|origin| as_said(&origin)).collect();
         Self(Arc::new(Known { hosts, origins }))
     }
 
@@ -102,6 +102,17 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
         (said, host) => said.or(host),
     }
     .filter(|said| said.as_str() == said.host() || said.port_u16().is_some() && !said.as_str().contains('@'))
+}
+
+/// An origin as browsers say it: in small letters, without the port that is usual.
+fn as_said(origin: &str) -> String {
+    let origin = origin.trim_end_matches('/').to_ascii_lowercase();
+    let usual = match origin.split_once("://") {
+        Some(("https", _)) => ":443",
+        Some(("http", _)) => ":80",
+        _ => return origin,
+    };
+    origin.strip_suffix(usual).unwrap_or(&origin).to_owned()
 }
 
 /// Whether a page of this origin was served from here.
@@ -197,6 +208,19 @@ mod tests {
             "[::]",
         ] {
             assert!(!judge(host, &[]), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_listed_origin_is_taken_as_browsers_say_it() {
+        for (listed, said) in [
+            ("https://App.example/", "https://app.example"),
+            ("https://app.example:443", "https://app.example"),
+            ("http://app.example:80", "http://app.example"),
+            ("https://app.example:80", "https://app.example:80"),
+            ("https://[::1]:8443", "https://[::1]:8443"),
+        ] {
+            assert_eq!(as_said(listed), said);
         }
     }
 

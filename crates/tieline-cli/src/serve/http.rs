@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::listen;
 use super::protection::Protection;
 use super::settings::Settings;
-use crate::exit::Failure;
+use crate::exit::{self, Failure};
 
 /// Where requests by HTTP are taken unless the settings say otherwise.
 pub(super) const DEFAULT: &str = "127.0.0.1:7071";
@@ -113,6 +113,41 @@ pub(super) async fn open(
     Ok(door)
 }
 
+/// Sees that hosts and origins are written as browsers write them: what isn't would let nobody in, and say nothing.
+///
+/// # Errors
+/// If one isn't.
+pub(super) fn see_names(settings: &Settings) -> Result<(), Failure> {
+    let wrong = |key: &str, value: &str, right: &str| {
+        Err(Failure::new(exit::CONFIG, format!("{key} has '{value}'; write {right}")))
+    };
+    if let Some(host) = settings.http_host.iter().find(|host| !is_host(host)) {
+        return wrong("http-host", host, "a name or an address, without a port: bus.example");
+    }
+    if let Some(origin) = settings.http_origin.iter().find(|origin| !is_origin(origin)) {
+        return wrong("http-origin", origin, "https://HOST or https://HOST:PORT");
+    }
+    Ok(())
+}
+
+fn is_host(host: &str) -> bool {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let is_name = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    is_name || bare.parse::<IpAddr>().is_ok()
+}
+
+fn is_origin(origin: &str) -> bool {
+    let Some((scheme, place)) = origin.trim_end_matches('/').split_once("://") else { return false };
+    let (host, port) = match place.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (place, None),
+    };
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    // A page may be that of a browser's extension, or of a program.
+    let is_scheme = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    is_scheme && is_host(host) && is_port
+}
+
 /// What the gateway is told of it.
 pub(super) fn config(settings: &Settings, door: &Door) -> HttpConfig {
     let mut config = HttpConfig::default();
@@ -136,6 +171,25 @@ mod tests {
         assert_eq!("[::1]:0".parse::<HttpAddress>().unwrap().to_string(), "[::1]:0");
         for text in ["7071", "tcp://a:1", "unix:a", "http://tls://a:1"] {
             assert!(text.parse::<HttpAddress>().unwrap_err().contains(DEFAULT), "{text}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_origins_are_written_as_browsers_write_them() {
+        for host in ["bus.example", "BUS", "10.0.0.1", "::1", "[::1]", "my_bus.local."] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in ["", "bus.example:7071", "https://bus.example", "a b", "bus/", "[bus]", "*"] {
+            assert!(!is_host(host), "{host}");
+        }
+        for origin in
+            ["https://app.example", "http://localhost:8080/", "https://[::1]:1", "https://[::1]", "app-ext://id"]
+        {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for origin in ["", "*", "null", "app.example", "https://", "https://a/b", "https://a:x", "://a", "https://a b"]
+        {
+            assert!(!is_origin(origin), "{origin}");
         }
     }
 

@@ -44,6 +44,7 @@ pub(super) fn gather(args: &Args) -> Result<Gathered, Failure> {
     let config = config::config(&settings, tokens.as_deref())?;
     let tls = tls::read(&settings)?;
     let http = http::address(&settings);
+    http::see_names(&settings)?;
     Ok(Gathered { file, settings, addresses, http, threads, config, tokens, tls })
 }
 
