@@ -5,11 +5,20 @@ use std::io::{self, IsTerminal, Write};
 use tieline_protocol::RequestId;
 
 /// Says a line on stderr. That nobody listens there is no error.
+///
+/// The words may be those of a stranger: what a program elsewhere wrote, a channel's name. So none of them commands the
+/// terminal.
 pub(crate) fn say(line: impl AsRef<str>) {
-    let mut text = line.as_ref().to_owned();
+    let mut text = shown(line.as_ref());
     text.push('\n');
     // One write, so that lines of several processes on one terminal don't mix.
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A text without what commands a terminal, but for its lines and columns.
+fn shown(text: &str) -> String {
+    let is_safe = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.replace("\r\n", "\n").chars().map(|c| if is_safe(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// Whether stderr may be coloured, and redrawn: it is a terminal, and nobody asked for plain output.
@@ -28,6 +37,12 @@ pub(crate) fn short(id: RequestId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_words_command_the_terminal() {
+        assert_eq!(shown("one\r\ntwo\tthree é 日"), "one\ntwo\tthree é 日");
+        assert_eq!(shown("\u{1b}]0;title\u{7}\rover\u{9b}2J"), "\u{fffd}]0;title\u{fffd}\u{fffd}over\u{fffd}2J");
+    }
 
     #[test]
     fn a_short_id_shows_both_ends() {
