@@ -92,6 +92,9 @@ impl Manner {
 /// A piece of metadata as it is written on the command line.
 fn entry(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    if name == "channel" {
+        return Err("the metadata 'channel' is the name of the channel that it is sent to".to_owned());
+    }
     Metadata::new().push(name, value).map_err(|error| error.to_string())?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -104,7 +107,7 @@ mod tests {
     fn metadata_is_a_lower_case_name_and_any_value() {
         assert_eq!(entry("size=a=b").unwrap(), ("size".into(), "a=b".into()));
         assert_eq!(entry("empty=").unwrap().1, "");
-        for bad in ["size", "=1", "Size=1", "a b=1"] {
+        for bad in ["size", "=1", "Size=1", "a b=1", "channel=other"] {
             assert!(entry(bad).is_err(), "{bad}");
         }
     }
