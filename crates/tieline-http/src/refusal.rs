@@ -33,6 +33,7 @@ own! {
     BAD_HEADER "bad-header" 400 "A header has a value that means nothing, or Host is missing or said twice.";
     BAD_QUERY "bad-query" 400 "The query or the path of what is watched means nothing.";
     BAD_PATH "bad-path" 400 "The path names no channel: it isn't UTF-8, or longer than 255 bytes.";
+    BAD_BODY "bad-body" 400 "The request's body broke off, or isn't written as it must be.";
     TLS_WANTED "tls-wanted" 400 "This port speaks TLS: use https://.";
     FOREIGN_ORIGIN "foreign-origin" 403 "The request comes from a web page that may not use this server.";
     NOT_FOUND "not-found" 404 "There is nothing at this path.";
@@ -75,12 +76,12 @@ impl Refusal {
 
     /// There is nothing at this path.
     pub(crate) fn not_found() -> Self {
-        Self::own(NOT_FOUND, "there is nothing here; requests go to /c/CHANNEL")
+        Self::own(NOT_FOUND, "there is nothing here; requests on a channel go to /c/CHANNEL")
     }
 
     /// What is at this path is asked for in another way.
     pub(crate) fn method_not_allowed() -> Self {
-        Self::own(METHOD, "this method means nothing here; requests on a channel are PUT or POST")
+        Self::own(METHOD, "this method means nothing here; 'allow' says which do")
     }
 
     /// The server starts nothing more.
@@ -184,6 +185,8 @@ impl From<Error> for Refusal {
         match &error {
             Error::Metadata(error) => return Self::metadata(*error),
             Error::ChannelName { .. } => return Self::path(&error),
+            // The receiver is not to blame. What came before may have been run.
+            Error::Body { .. } => return Self { outcome: error.outcome(), ..Self::own(BAD_BODY, error.to_string()) },
             _ => {}
         }
         let mut refusal = Self::of(error.code(), error.outcome(), error.to_string());

@@ -211,6 +211,19 @@ async fn requests_whose_length_is_said_in_two_ways_smuggle_nothing() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_none_is_the_clients_fault_and_no_receivers() {
+    let stage = hasty(Config::default()).await;
+    for body in ["Transfer-Encoding: chunked\r\n\r\nno size\r\n", "Transfer-Encoding: chunked\r\n\r\n2\r\nlonger\r\n"] {
+        let mut raw = Raw::to(&stage).await;
+        raw.say(format!("POST /c/nobody HTTP/1.1\r\nHost: localhost\r\n{body}")).await;
+        let answer = raw.answer().await;
+        assert_eq!((answer.status, answer.header("tieline-error")), (400, Some("bad-body")), "{answer:?}");
+    }
+    bystander_is_served(&stage).await;
+    stage.ended().await;
+}
+
+#[tokio::test]
 async fn what_is_no_http_is_closed() {
     let stage = hasty(Config::default()).await;
     for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\0\0\0\0\0\0\0\0", b"hello\r\n\r\n", b"GET\r\n\r\n"] {
