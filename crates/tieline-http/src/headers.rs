@@ -10,6 +10,9 @@ use crate::refusal::Refusal;
 /// Before the names of metadata.
 const META: &str = "tieline-meta-";
 
+/// What can't be said twice: nobody could tell which of them is meant.
+const ONCE: [&str; 5] = ["authorization", "tieline-wait", "tieline-timeout", "tieline-no-wait", "tieline-idempotent"];
+
 /// What the headers of a request ask for.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
@@ -25,6 +28,9 @@ impl Asked {
     /// Reads all that means something here.
     pub(crate) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut asked = Self::default();
+        if let Some(twice) = ONCE.into_iter().find(|name| headers.get_all(*name).iter().nth(1).is_some()) {
+            return Err(Refusal::header(twice, "to be said once", "one of them alone"));
+        }
         for (name, value) in headers {
             match name.as_str() {
                 "authorization" => asked.token = Some(bearer(value)?),

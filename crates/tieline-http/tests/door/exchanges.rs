@@ -153,6 +153,8 @@ async fn a_header_that_means_nothing_is_400_and_says_what_would_be_right() {
         ("Tieline-Meta-Channel: other", "the path names the channel"),
         ("Tieline-Meta-: x", "tieline-meta-width"),
         ("Authorization: Basic eDp5", "Bearer TOKEN"),
+        ("Tieline-Wait: 5s\r\nTieline-Wait: 1s", "once"),
+        ("Authorization: Bearer one\r\nAuthorization: Bearer two", "once"),
     ] {
         let answer = post(&stage, "/c/echo", &format!("{header}\r\n"), "x").await;
         answer.is_error(400, "bad-header", "unstarted");
