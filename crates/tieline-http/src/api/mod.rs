@@ -69,10 +69,16 @@ struct ConnectionsAsk {
     limit: Option<usize>,
 }
 
+/// Nothing: who gives a parameter means something that isn't done.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 pub(crate) type Asked<T> = Result<Query<T>, QueryRejection>;
 
-async fn overview(State(observe): State<Observe>) -> Response {
-    json(&observe.overview().await)
+async fn overview(State(observe): State<Observe>, ask: Asked<Nothing>) -> Result<Response, Refusal> {
+    let Nothing {} = asked(ask)?;
+    Ok(json(&observe.overview().await))
 }
 
 async fn channels(State(observe): State<Observe>, ask: Asked<ChannelsAsk>) -> Result<Response, Refusal> {
@@ -96,7 +102,12 @@ async fn channel(
     detail.map(|detail| json(&detail)).ok_or_else(|| Refusal::gone("nothing needs this channel now"))
 }
 
-async fn request(State(observe): State<Observe>, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn request(
+    State(observe): State<Observe>,
+    Path(id): Path<String>,
+    ask: Asked<Nothing>,
+) -> Result<Response, Refusal> {
+    let Nothing {} = asked(ask)?;
     let name = id.parse::<RequestName>().map_err(Refusal::query)?;
     observe.request(name).map(|view| json(&view)).ok_or_else(|| Refusal::gone("this request is over, or never was"))
 }

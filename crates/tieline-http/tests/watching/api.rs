@@ -160,5 +160,8 @@ async fn what_is_not_there_is_said_not_to_be() {
     let id = format!("{0}.1.{0}", ChannelId::of_name("x"));
     assert_eq!(stage.get(&format!("/api/requests/{id}")).await.status, 404);
     assert_eq!(stage.get("/api/nothing").await.status, 404);
+    // Nor is a parameter.
+    assert_eq!(stage.get("/api/overview?find=x").await.status, 400);
+    assert_eq!(stage.get(&format!("/api/requests/{id}?limit=1")).await.status, 400);
     stage.end().await;
 }
