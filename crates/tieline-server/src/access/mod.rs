@@ -314,8 +314,8 @@ pub(crate) fn forbids(seat: &Seat, frame: &Frame) -> Option<Fault> {
     (!channels::allow(patterns, frame.header.channel, &start.metadata)).then(|| {
         Fault::because(
             Code::ForbiddenChannel,
-            "the token doesn't allow this here. It allows what 'channel' in the metadata names, by the true name of \
-             the channel id",
+            "the token doesn't allow this on this channel; what counts is its true name, as the metadata 'channel' \
+             says it",
         )
     })
 }
