@@ -246,7 +246,7 @@ fn a_response_whose_end_can_not_be_told_from_a_death_is_refused_unless_it_is_tru
     let server = Server::start();
     let service = Service::start(|mut asked| {
         asked.body();
-        asked.write("HTTP/1.0 200 OK\r\n\r\nall of it");
+        asked.write("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it");
     });
     let receiver = service.receive(&server, "old", &[]);
     run(&mut server.send("old", &[]), "x").code(1).wrote("").says(&["--trust-close"]);
@@ -274,17 +274,43 @@ fn a_buffered_body_goes_with_its_length_and_a_longer_one_in_chunks() {
 #[test]
 fn a_body_goes_up_by_a_method_that_seldom_has_one() {
     let server = Server::start();
-    let service = Service::start(|mut asked| {
+    let (came, coming) = mpsc::channel();
+    let service = Service::start(move |mut asked| {
+        came.send(()).unwrap();
         let method = asked.line.split(' ').next().unwrap().to_owned();
         let body = if asked.headers.contains_key("transfer-encoding") { asked.body().unwrap() } else { Vec::new() };
         asked.reply("200 OK", "", format!("{method} {}", body.len()));
     });
     let _receiver = service.receive(&server, "get", &["--method", "GET"]);
     let mut sender = Running::start(server.send("get", &[]).stdin(Stdio::piped()));
-    // It comes later than the request.
     sender.write("he");
+    coming.recv_timeout(PATIENCE).unwrap();
+    // The rest comes later than the request.
     sender.write("llo");
     sender.wait().code(0).wrote("GET 5");
+}
+
+#[test]
+fn a_service_that_knows_no_chunks_never_answers_a_request_that_it_has_not_read() {
+    let server = Server::start();
+    let service = Service::start(|mut asked| {
+        let body = asked.length().map(|_| asked.body().unwrap()).unwrap_or_default();
+        let length = body.len();
+        asked.write(format!("HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n"));
+        asked.write(body);
+    });
+    let _receiver = service.receive(&server, "plain", &[]);
+    let _buffering = service.receive(&server, "buffered", &["--buffer", "1KiB"]);
+    let begin = |channel: &str| {
+        let mut sender = Running::start(server.send(channel, &[]).stdin(Stdio::piped()));
+        sender.write("he");
+        sender
+    };
+    // Its end is still to come, so it has no length.
+    begin("plain").wait_with_open_stdin().code(1).wrote("").says(&["HTTP/1.0", "--buffer"]);
+    let mut sender = begin("buffered");
+    sender.write("llo");
+    sender.wait().code(0).wrote("hello");
 }
 
 /// A service that begins a response and then waits; what it says of the request's end.

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{self, HeaderValue};
-use hyper::{HeaderMap, Method, Response};
+use hyper::{HeaderMap, Method, Response, Version};
 use hyper_util::rt::TokioIo;
 use tieline::{
     Code, Fault, Metadata, Request, RequestBody, RequestId, Responder, ResponseWriter, TlsOptions, TlsTrouble,
@@ -229,6 +229,12 @@ impl Service {
             None => request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
         };
         let response = sender.send_request(request).await.map_err(lost)?;
+        if length.is_none() && response.version() == Version::HTTP_10 && response.status().is_success() {
+            return Err(failed(
+                "the service speaks HTTP/1.0, which knows no chunks, so it can't have read the request (--buffer SIZE \
+                 gives one a length)",
+            ));
+        }
         let begun = Begun { response, _connection: moving };
         self.judge(begun).await
     }
