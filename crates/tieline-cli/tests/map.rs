@@ -78,6 +78,19 @@ fn files_appear_whole_under_the_path_by_which_their_inputs_were_named() {
 }
 
 #[test]
+fn a_response_never_takes_the_place_of_its_own_input() {
+    let server = Server::start();
+    let folder = files(2);
+    let _receiver = server.receive("files", &["sh", "-c", "cat; echo more"]);
+    let before = fs::read_to_string(folder.path().join("0")).unwrap();
+    let ended = run(&mut map(&server, folder.path(), "files", &["--output-dir", ".", "0"]), "").code(74);
+    ended.says(&["0: its response would take its own place", "--suffix"]);
+    let whole = folder.path().join("0");
+    run(&mut map(&server, folder.path(), "files", &["--output-dir", "/", whole.to_str().unwrap()]), "").code(74);
+    assert_eq!(fs::read_to_string(whole).unwrap(), before);
+}
+
+#[test]
 fn a_file_that_fails_leaves_nothing_and_the_rest_goes_on() {
     let server = Server::start();
     let folder = files(5);

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::exit::{self, Failure};
@@ -32,7 +33,7 @@ impl Places {
     /// the same one the next time.
     ///
     /// # Errors
-    /// If the name would lead out of the folder.
+    /// If the name would lead out of the folder, or to the input itself.
     pub(super) fn of(&self, input: &Path) -> Result<Option<PathBuf>, Failure> {
         if !self.are_files() {
             return Ok(None);
@@ -57,8 +58,18 @@ impl Places {
             name.push(suffix);
             path = name.into();
         }
+        if is_same_file(&path, input) {
+            let words = format!("{}: its response would take its own place", input.display());
+            return Err(Failure::new(exit::NO_OUTPUT, words).line("give a --suffix, or another --output-dir"));
+        }
         Ok(Some(path))
     }
+}
+
+/// Whether both are there, and are one file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
+    identity(one).is_some_and(|found| identity(other) == Some(found))
 }
 
 /// Makes the folders that `path` needs.
