@@ -130,6 +130,14 @@ fn what_means_nothing_makes_no_token() {
 }
 
 #[test]
+fn a_token_for_nothing_is_refused_and_one_that_is_over_is_told() {
+    let ended = run(&mut tieline(["token", "new", "x"]), "").code(2).wrote("");
+    ended.says(&["--send", "--receive", "--watch"]);
+    let ended = run(&mut tieline(["token", "new", "x", "--watch", "--expires", "2020-01-01T00:00:00Z"]), "").code(0);
+    ended.says(&["2020-01-01T00:00:00Z is over"]);
+}
+
+#[test]
 fn who_has_a_token_does_what_it_allows_and_nobody_else_anything() {
     let desk = Desk::new();
     let worker = desk.mint("worker", &["--receive", "img-*"]);

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
+use clap::ArgGroup;
 use tieline_server::{ChannelPattern, TokenDigest};
 use toml::value::Datetime;
 
@@ -18,12 +20,13 @@ const PREFIX: &str = "tieline_";
 /// What `tieline token new` is told.
 #[derive(clap::Args, Debug)]
 #[command(after_help = HELP)]
+#[command(group(ArgGroup::new("rights").args(["send", "receive", "watch"]).required(true).multiple(true)))]
 pub(super) struct Args {
     /// What people call it: who has it, what it is for
     name: TokenName,
 
     /// A channel that requests may be sent to: NAME, PREFIX* or *; may be repeated
-    #[arg(long, value_name = "CHANNEL", required_unless_present_any = ["receive", "watch"])]
+    #[arg(long, value_name = "CHANNEL")]
     send: Vec<ChannelPattern>,
 
     /// A channel that requests may be received from: NAME, PREFIX* or *; may be repeated
@@ -46,7 +49,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "SIZE")]
     bytes_per_second: Option<Rate>,
 
-    /// When it ends to be good: 2027-01-01T00:00:00Z
+    /// Until when it is good: 2027-01-01T00:00:00Z
     #[arg(long, value_name = "DATE", value_parser = expiry::parse)]
     expires: Option<Datetime>,
 
@@ -77,6 +80,10 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         bytes_per_second: args.bytes_per_second,
         expires: args.expires,
     };
+    let is_over = |date| expiry::moment(date).is_ok_and(|moment| moment <= SystemTime::now());
+    if let Some(date) = args.expires.filter(|date| is_over(*date)) {
+        say(format!("tieline: {date} is over: nobody gets in with this token"));
+    }
     // First the file: a token that no file knows is worth nothing, and one that nobody has does no harm.
     match &args.file {
         Some(path) => append::append(path, &entry)?,
