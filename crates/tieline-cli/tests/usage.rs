@@ -31,6 +31,11 @@ fn no_jobs_at_all_are_refused_in_words() {
 }
 
 #[test]
+fn a_measurement_of_no_time_is_refused() {
+    run(&mut tieline(["bench", "x", "--duration", "0s"]), "").code(2).says(&["--duration", "nothing can be measured"]);
+}
+
+#[test]
 fn a_misspelt_variable_is_told_by_every_command_that_would_read_it() {
     let server = Server::start();
     let _receiver = server.receive("echo", &["cat"]);

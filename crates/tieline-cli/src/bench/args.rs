@@ -23,7 +23,7 @@ pub(crate) struct Args {
     pub(super) in_flight: Option<NonZeroU32>,
 
     /// How long to measure
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = some_time)]
     pub(super) duration: Span,
 
     /// How long to send before that
@@ -85,6 +85,12 @@ impl Args {
     pub(super) fn whole(&self) -> Duration {
         self.warm_up.0 + self.duration.0
     }
+}
+
+/// A time in which something can be measured.
+fn some_time(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.0.is_zero() { Err("in no time, nothing can be measured".to_owned()) } else { Ok(span) }
 }
 
 /// Shown under `--help` and in the man page.
