@@ -74,8 +74,8 @@ The command runs once a request, in a process group of its own. Its stdin is the
 stdout is the response, streamed as it comes; its stderr is shown here, and its tail goes to the sender if it fails.
 
 A response is complete when stdout is closed and the command has ended with exit status 0; any other end fails it. \
-If the request is cancelled, its deadline passes or its sender is lost, the group gets TERM, then KILL after --grace; \
-what is left of the group when the command has ended is killed.
+If the request is cancelled, its deadline passes or its sender is lost, the group gets TERM, then KILL after --grace. \
+What is left of the group then is killed: after a command that ended well, once its stdout is closed.
 
 A body that is cut off never ends for the command: its stdin stays open until it is ended, also when tieline itself \
 is killed.
