@@ -42,6 +42,9 @@ fn no_receiver_with_no_wait_is_69_with_the_command_that_would_start_one() {
         "no receiver is ready on 'upper' (0 free, 0 busy). Nothing was started: safe to send again.",
         "  start one:  tieline receive upper -- CMD",
     ]);
+    // It can be pasted, whatever the name.
+    let ended = run(&mut server.send("it's a name", &["--no-wait"]), "x").code(69);
+    ended.says(&[r"  start one:  tieline receive 'it'\''s a name' -- CMD"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What is said of a request that failed: what happened, what is left of the response, whether to send it again.
 
 use tieline::{Code, Error, Fault, Outcome, RequestId};
+use tieline_server::observe::start_one;
 
 use crate::channel::Name;
 use crate::exit::{self, Failure, Started};
@@ -114,7 +115,7 @@ impl Failed<'_> {
         match fault.busy {
             Some(busy) if nobody_took_it && fault.free.unwrap_or(0) == 0 => {
                 let one = if busy == 0 { "start one:" } else { "start another:" };
-                failure.line(format!("{one}  tieline receive {} -- CMD", self.asked.channel))
+                failure.line(format!("{one}  {}", start_one(Some(self.asked.channel.as_str()))))
             }
             _ => failure,
         }

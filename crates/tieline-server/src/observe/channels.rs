@@ -251,8 +251,10 @@ fn stalled_on(look: &ChannelLook) -> Option<&'static str> {
     (look.stalled(most) > 0).then(|| most.name())
 }
 
-/// The command that starts a receiver of a channel. A name that a shell would read otherwise is quoted.
-fn start_one(name: Option<&str>) -> String {
+/// The command that starts a receiver of a channel, to be pasted. A name that a shell would read otherwise is quoted, and
+/// one that can't be pasted, or isn't known, is left out.
+#[must_use]
+pub fn start_one(name: Option<&str>) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+".contains(c);
     match name {
         Some(name) if name.starts_with('-') || name.chars().any(char::is_control) => {

@@ -27,7 +27,7 @@ use tieline_protocol::Time;
 use crate::hub::Hub;
 use crate::trace::SpanCounts;
 
-pub use channels::{ChannelPage, ChannelView, Gone, Sort};
+pub use channels::{ChannelPage, ChannelView, Gone, Sort, start_one};
 pub use connections::{ConnectionPage, ConnectionView, Party};
 pub use detail::{BodyView, ChannelDetail, ReceiverView, RequestName, RequestView, State};
 pub use overview::{Ages, ByDirection, BySide, Overview, Rates};
