@@ -1,6 +1,8 @@
 //! Asks a server's `/api`.
 
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tieline::Token;
+use tieline::{Https, Token};
 use tieline_server::observe::Sort;
 use tokio::time::timeout;
 
@@ -107,13 +109,22 @@ impl Server {
         let answer = async {
             let response = sender.send_request(request).await?;
             let status = response.status();
+            if response.headers().get("tieline-error").is_some_and(|name| name == "tls-wanted") {
+                return Err(broken_off("it speaks TLS"));
+            }
             let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await.map_err(broken_off)?;
             Ok((status, String::from_utf8(body.to_bytes().into()).map_err(broken_off)?))
         };
+        let mut answer = pin!(answer);
         tokio::select! {
-            answer = answer => answer,
+            biased;
+            answer = &mut answer => answer,
             // It ends with the answer at the earliest.
-            ended = connection => Err(ended.err().map_or_else(|| broken_off("it closed the connection"), Into::into)),
+            ended = connection => match (ended, answer.await) {
+                (Ok(()), Err(NoAnswer::BrokenOff(_))) => Err(broken_off("it closed the connection")),
+                (Err(error), Err(NoAnswer::BrokenOff(_))) => Err(error.into()),
+                (_, answer) => answer,
+            },
         }
     }
 }
@@ -127,7 +138,11 @@ enum NoAnswer {
 
 impl From<hyper::Error> for NoAnswer {
     fn from(error: hyper::Error) -> Self {
-        broken_off(error)
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        match source.and_then(Https::refusal) {
+            Some((trouble, reason)) => Self::NoConnection(NoConnection::Refused(trouble, reason)),
+            None => broken_off(error),
+        }
     }
 }
 

@@ -100,3 +100,14 @@ fn a_server_with_tokens_is_watched_over_tls_by_one_that_may_watch() {
     run(&mut top(), "").code(77).says(&["doesn't let us watch", "--watch"]);
     run(top().arg("--token-file").arg(&token), "").code(0);
 }
+
+#[test]
+fn a_server_that_asks_for_certificates_is_watched_by_clients_that_show_one_and_tells_others() {
+    let certs = Certs::new(&["--client", "worker"]);
+    let ca = certs.file("ca.pem");
+    let server = certs.server(&["--tls-client-ca", &ca]);
+    let top = || tieline(["top", "--once", "--http", &server.http, "--ca", &ca]);
+    run(&mut top(), "").code(77).wrote("").says(&["has none to show", "--cert FILE --key FILE"]);
+    let (cert, key) = (certs.file("client-worker.pem"), certs.file("client-worker-key.pem"));
+    run(top().args(["--cert", &cert, "--key", &key]), "").code(0);
+}

@@ -1,10 +1,13 @@
 //! HTTP over TLS with the same trust: for programs that ask a server what it is doing, or pass requests on to a service.
 
+use std::io;
+
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::{Connector, Speech, TlsOptions, refusal};
 use crate::error::Error;
+use crate::trouble::TlsTrouble;
 
 /// Encrypts connections that speak HTTP/1.1, by the rules that hold for connections to a server: see
 /// [`TlsOptions::https`]. Cloning is cheap.
@@ -25,6 +28,13 @@ impl TlsOptions {
 }
 
 impl Https {
+    /// What an error of an encrypted stream says of the certificates, if trying again would end the same way: a client's is
+    /// judged when its handshake is over, so that the stream itself tells.
+    #[must_use]
+    pub fn refusal(error: &io::Error) -> Option<(TlsTrouble, String)> {
+        refusal(error, Speech::Http)
+    }
+
     /// Shakes hands with the host at the other end of `stream`.
     ///
     /// # Errors
