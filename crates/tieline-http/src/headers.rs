@@ -56,6 +56,9 @@ impl Asked {
                 },
             }
         }
+        if asked.no_wait && asked.wait.is_some() {
+            return Err(Refusal::header("tieline-wait", "to stand without tieline-no-wait", "one of the two"));
+        }
         Ok(asked)
     }
 

@@ -154,6 +154,7 @@ async fn a_header_that_means_nothing_is_400_and_says_what_would_be_right() {
         ("Tieline-Meta-: x", "tieline-meta-width"),
         ("Authorization: Basic eDp5", "Bearer TOKEN"),
         ("Tieline-Wait: 5s\r\nTieline-Wait: 1s", "once"),
+        ("Tieline-No-Wait: true\r\nTieline-Wait: 1s", "one of the two"),
         ("Authorization: Bearer one\r\nAuthorization: Bearer two", "once"),
     ] {
         let answer = post(&stage, "/c/echo", &format!("{header}\r\n"), "x").await;
