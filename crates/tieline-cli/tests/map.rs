@@ -91,6 +91,51 @@ fn a_response_never_takes_the_place_of_its_own_input() {
 }
 
 #[test]
+fn two_files_whose_responses_would_share_a_place_are_refused() {
+    let server = Server::start();
+    let folder = files(1);
+    let whole = folder.path().join("0");
+    let from_root = whole.to_str().unwrap();
+    // The same name without the leading '/', of another file.
+    let from_here = from_root.trim_start_matches('/');
+    fs::create_dir_all(folder.path().join(from_here).parent().unwrap()).unwrap();
+    fs::write(folder.path().join(from_here), "another").unwrap();
+    let ran = folder.path().join("ran");
+    let script = format!("echo ran >> {}; cat", ran.display());
+    let _receiver = server.receive("share", &["sh", "-c", &script]);
+    let into = |flags: &[&str]| map(&server, folder.path(), "share", &[&["--output-dir", "out"][..], flags].concat());
+    let words = format!("tieline: {from_here}: its response would take the place of the one to {from_root}: out/");
+
+    run(&mut into(&["-j1", from_root, from_here]), "").code(74).wrote("").says(&[&words]);
+    assert!(!ran.exists() && !folder.path().join("out").exists(), "both were known before anything was sent");
+
+    // From a list, when it comes. Another run, with what is there by then, doesn't take it for done.
+    let mut mapping = Running::start(into(&["--files-from", "-"]).stdin(Stdio::piped()));
+    mapping.write(format!("{from_root}\n"));
+    let place = folder.path().join("out").join(from_here);
+    wait_until("the first is done", || place.exists());
+    mapping.write(format!("{from_here}\n"));
+    mapping.wait().code(74).says(&[&words]);
+    run(&mut into(&["--files-from", "-", "--resume"]), format!("{from_root}\n{from_here}\n")).code(74).says(&[&words]);
+    assert_eq!(fs::read_to_string(&place).unwrap(), "0\n");
+    assert_eq!(fs::read_to_string(&ran).unwrap(), "ran\n");
+
+    // One file named twice is no two files, also where it has both names.
+    let twice = format!("./{from_here}");
+    run(&mut into(&[from_here, &twice, from_here]), "").code(0);
+    assert_eq!(fs::read_to_string(&place).unwrap(), "another");
+    let out = folder.path().join("out");
+    let flags = ["--output-dir", out.to_str().unwrap(), from_root, from_here];
+    run(&mut map(&server, Path::new("/"), "share", &flags), "").code(0);
+    assert_eq!(fs::read_to_string(&place).unwrap(), "0\n");
+
+    // Done before, says the joblog; yet its file is about to be that of the other.
+    run(&mut map(&server, folder.path(), "share", &["--joblog", "log", from_here]), "").code(0);
+    let flags = ["--files-from", "-", "--joblog", "log", "--resume"];
+    run(&mut into(&flags), format!("{from_root}\n{from_here}\n")).code(74).says(&[&words]);
+}
+
+#[test]
 fn a_file_that_fails_leaves_nothing_and_the_rest_goes_on() {
     let server = Server::start();
     let folder = files(5);

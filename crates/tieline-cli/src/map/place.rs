@@ -1,17 +1,20 @@
 //! Where the response to a file goes: to stdout, or to a file whose name follows from the input's.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::exit::{self, Failure};
 
-/// How places are found.
+/// How places are found, and which were given out.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     folder: Option<PathBuf>,
     suffix: Option<String>,
+    given: Given,
 }
 
 impl Places {
@@ -19,12 +22,21 @@ impl Places {
     pub(super) fn new(folder: Option<PathBuf>, suffix: Option<String>) -> Self {
         // Without a suffix, a file beside its input would be its input.
         let suffix = suffix.filter(|suffix| !suffix.is_empty());
-        Self { folder, suffix }
+        Self { folder, suffix, given: Given::default() }
     }
 
     /// Whether responses go to files.
     pub(super) fn are_files(&self) -> bool {
         self.folder.is_some() || self.suffix.is_some()
+    }
+
+    /// Whether each of these inputs has a place, and none that of another. It gives none out.
+    ///
+    /// # Errors
+    /// As of the first that hasn't.
+    pub(super) fn suffice_for(&self, inputs: &[PathBuf]) -> Result<(), Failure> {
+        let mut places = self.clone();
+        inputs.iter().try_for_each(|input| places.of(input).map(drop))
     }
 
     /// The file for the response to `input`; `None` is stdout.
@@ -33,18 +45,22 @@ impl Places {
     /// the same one the next time.
     ///
     /// # Errors
-    /// If the name would lead out of the folder, or to the input itself.
-    pub(super) fn of(&self, input: &Path) -> Result<Option<PathBuf>, Failure> {
+    /// If the name would lead out of the folder, to the input itself, or to the place of another input.
+    pub(super) fn of(&mut self, input: &Path) -> Result<Option<PathBuf>, Failure> {
         if !self.are_files() {
             return Ok(None);
         }
         let mut path = self.folder.clone().unwrap_or_default();
+        let mut inner = PathBuf::new();
         if self.folder.is_none() {
             path.push(input);
         } else {
             for part in input.components() {
                 match part {
-                    Component::Normal(name) => path.push(name),
+                    Component::Normal(name) => {
+                        path.push(name);
+                        inner.push(name);
+                    }
                     Component::ParentDir => {
                         let words = format!("{}: '..' would lead out of --output-dir", input.display());
                         return Err(Failure::new(exit::NO_OUTPUT, words).line("name it from the folder that it is in"));
@@ -62,7 +78,42 @@ impl Places {
             let words = format!("{}: its response would take its own place", input.display());
             return Err(Failure::new(exit::NO_OUTPUT, words).line("give a --suffix, or another --output-dir"));
         }
+        if self.folder.is_some()
+            && let Some(other) = self.given.enter(input, &inner)
+        {
+            let (input, other) = (input.display(), other.display());
+            let words = format!("{input}: its response would take the place of the one to {other}: {}", path.display());
+            return Err(Failure::new(exit::NO_OUTPUT, words).line("send one of them in another run, to another folder"));
+        }
         Ok(Some(path))
+    }
+}
+
+/// Which names in the folder were given out: numbers drawn from them, for there may be millions.
+///
+/// Two files share a name only if one is named from the root and the other is not. So only in a list of both kinds may
+/// chance refuse one that has a name of its own: in fewer than one of ten million lists of a million.
+#[derive(Clone, Default, Debug)]
+struct Given {
+    numbers: RandomState,
+    from_root: HashSet<u64>,
+    from_here: HashSet<u64>,
+}
+
+impl Given {
+    /// Notes that `input` has the name `inner`; or tells the other input that has it already, if it is another file.
+    fn enter(&mut self, input: &Path, inner: &Path) -> Option<PathBuf> {
+        let number = self.numbers.hash_one(inner);
+        let (same, others, other) = if input.has_root() {
+            (&mut self.from_root, &self.from_here, inner.to_owned())
+        } else {
+            (&mut self.from_here, &self.from_root, Path::new("/").join(inner))
+        };
+        if others.contains(&number) && !is_same_file(input, &other) {
+            return Some(other);
+        }
+        same.insert(number);
+        None
     }
 }
 
@@ -103,8 +154,29 @@ mod tests {
     }
 
     #[test]
+    fn two_files_never_share_a_place_and_one_file_keeps_its_own() {
+        let mut places = Places::new(Some("out".into()), Some(".txt".into()));
+        let mut of = |input: &str| places.of(Path::new(input));
+        for input in ["/in/a", "//in/./a", "in/b", "./in/b", "/in/c"] {
+            assert!(of(input).is_ok(), "{input}");
+        }
+        for (input, other) in [("in/a", "/in/a"), ("./in//a", "/in/a"), ("/in/b", "in/b")] {
+            let failure = of(input).unwrap_err();
+            assert_eq!(failure.status, exit::NO_OUTPUT);
+            let place = format!("out/in/{}.txt", other.chars().last().unwrap());
+            let words = format!("{input}: its response would take the place of the one to {other}: {place}\n");
+            assert!(failure.words.starts_with(&words), "{failure}");
+        }
+        // What was refused took nothing.
+        assert!(of("/in/a").is_ok() && of("in/b").is_ok());
+        // Beside their inputs each has a place of its own.
+        let mut beside = Places::new(None, Some(".txt".into()));
+        assert!(beside.of(Path::new("/in/a")).is_ok() && beside.of(Path::new("in/a")).is_ok());
+    }
+
+    #[test]
     fn no_name_leads_out_of_the_folder() {
-        let places = Places::new(Some("out".into()), None);
+        let mut places = Places::new(Some("out".into()), None);
         assert_eq!(places.of(Path::new("in/../../a")).unwrap_err().status, exit::NO_OUTPUT);
     }
 }

@@ -34,6 +34,8 @@ pub(crate) async fn run(mut args: Args) -> Result<()> {
     if args.resume && args.joblog.is_none() && !places.are_files() {
         return Err(Failure::new(exit::USAGE, "--resume needs to know what was done: give --joblog, or --output-dir"));
     }
+    // What is known to have no place is refused before anything is sent; what a list names is known as it comes.
+    places.suffice_for(&args.files)?;
     let before = match &args.joblog {
         Some(path) if args.resume => succeeded(path)?,
         _ => HashSet::new(),
@@ -147,7 +149,7 @@ impl Run {
     /// Begins a file, unless it was done before.
     async fn begin(&mut self, file: PathBuf, running: &mut JoinSet<Done>) -> Result<()> {
         let place = self.places.of(&file);
-        if self.work.args.resume && self.was_done(&file, place.as_ref().ok().and_then(Option::as_deref)) {
+        if self.work.args.resume && place.as_ref().is_ok_and(|place| self.was_done(&file, place.as_deref())) {
             self.tally.skipped += 1;
             self.progress.update(&self.tally);
             return Ok(());
