@@ -101,6 +101,28 @@ fn an_entry_is_added_whole_for_the_owner_alone_and_leaves_the_rest_as_it_was() {
 }
 
 #[test]
+fn a_token_that_cannot_be_printed_is_not_made() {
+    let desk = Desk::new();
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let new = |name: &str| {
+        let mut command = tieline(["token", "new", name, "--send", "x", "--file"]);
+        command.arg(desk.tokens());
+        command
+    };
+    let ended = run(new("a").stdout(full()), "").code(74);
+    assert_eq!(support::entries(desk.folder.path()), [""; 0]);
+    ended.says(&["stdout can't be written", "no token was made"]);
+    run(&mut new("a"), "").code(0);
+    let before = fs::read_to_string(desk.tokens()).unwrap();
+    run(new("b").stdout(full()), "").code(74);
+    assert_eq!(fs::read_to_string(desk.tokens()).unwrap(), before);
+    run(&mut new("b"), "").code(0);
+    // Nor is there an entry to copy.
+    let ended = run(tieline(["token", "new", "c", "--send", "x"]).stdout(full()), "").code(74);
+    assert!(!ended.stderr.contains("[[token]]"), "{}", ended.stderr);
+}
+
+#[test]
 fn many_who_add_at_once_lose_nothing() {
     let desk = Desk::new();
     let running: Vec<_> = (0..8)

@@ -66,7 +66,7 @@ The token goes to stdout, this once: nothing keeps it. Give it to a client in a 
 /// Makes a token.
 ///
 /// # Errors
-/// If the file can't be written, or has a token of that name.
+/// If the file can't be written, or has a token of that name, or the token can't be printed; then nothing was changed.
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let token = draw()?;
     let entry = Entry {
@@ -84,13 +84,22 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     if let Some(date) = args.expires.filter(|date| is_over(*date)) {
         say(format!("tieline: {date} is over: nobody gets in with this token"));
     }
-    // First the file: a token that no file knows is worth nothing, and one that nobody has does no harm.
-    match &args.file {
-        Some(path) => append::append(path, &entry)?,
-        None => say(file::show(&entry).map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?.trim_end()),
+    // First the token: one that no file knows is worth nothing, while the entry of one that nobody has keeps its name.
+    if let Some(path) = &args.file {
+        return append::append(path, &entry, || print(&token));
     }
-    writeln!(io::stdout(), "{token}")
-        .map_err(|error| Failure::new(exit::NO_OUTPUT, format!("stdout can't be written: {error}")))
+    let shown = file::show(&entry).map_err(|error| Failure::new(exit::INTERNAL, error.to_string()))?;
+    print(&token)?;
+    say(shown.trim_end());
+    Ok(())
+}
+
+/// Writes the token to stdout; it has left when this returns.
+fn print(token: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{token}").and_then(|()| stdout.flush()).map_err(|error| {
+        Failure::new(exit::NO_OUTPUT, format!("stdout can't be written: {error}")).line("no token was made")
+    })
 }
 
 /// 256 random bits in hexadecimal digits.
