@@ -4,6 +4,9 @@ import { TielineError } from "./errors.js";
 import { Growth } from "./growth.js";
 import { Violation } from "./wire.js";
 
+/** Bytes of the pieces that most large bodies are sent in. */
+const PIECE = 64 * 1024;
+
 /** A body that comes in; `stream` is what the program reads. */
 export class Download {
   /**
@@ -83,10 +86,17 @@ export class Download {
     if (since * 3 >= size || (stands && (since * 8 >= size || this.consumed === this.arrived))) this.grant();
   }
 
+  /** How far a grant goes: whole pieces beyond what has come, or a producer that waits would cut one at each grant. */
+  edge() {
+    const { size } = this.growth;
+    const edge = this.consumed + size;
+    return size < 4 * PIECE ? edge : edge - Math.max(0, edge - this.arrived) % PIECE;
+  }
+
   grant() {
-    if (this.isClosed || this.failure || this.consumed + this.growth.size <= this.granted) return;
+    if (this.isClosed || this.failure || this.edge() <= this.granted) return;
     this.growth.granting(this.granted, this.arrived);
-    const to = this.consumed + this.growth.size;
+    const to = this.edge();
     this.granted = to;
     this.acked = this.consumed;
     this.ack(to);

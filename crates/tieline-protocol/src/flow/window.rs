@@ -1,7 +1,7 @@
 //! When a consumer grants, and how much: the policy that the protocol asks of every endpoint.
 
 use super::growth::Growth;
-use crate::limits::INITIAL_WINDOW;
+use crate::limits::{INITIAL_WINDOW, PAYLOAD_DEFAULT};
 use crate::time::Time;
 
 /// As long as a producer has more bytes than this of what it began with, it is granted nothing: most bodies end
@@ -11,6 +11,9 @@ const CREDIT_LOW: u64 = INITIAL_WINDOW;
 /// A window is granted in so many parts, each when as much was consumed. While one is on its way to the producer, the others
 /// keep it busy; more parts are more frames.
 const PARTS: u64 = 3;
+
+/// Bytes of the pieces that most large bodies are sent in.
+const PIECE: u64 = PAYLOAD_DEFAULT as u64;
 
 /// The window of one body that comes in.
 ///
@@ -73,13 +76,20 @@ impl Window {
         self.granted.saturating_sub(arrived) <= CREDIT_LOW
     }
 
+    /// How far a grant goes: a window beyond what was consumed, and whole pieces beyond what has come. Else a producer that
+    /// waits for grants would cut a piece at the end of each.
+    const fn edge(&self, arrived: u64) -> u64 {
+        let edge = self.consumed + self.size();
+        if self.size() < 4 * PIECE { edge } else { edge - edge.saturating_sub(arrived) % PIECE }
+    }
+
     fn raise(&mut self, arrived: u64, now: impl FnOnce() -> Time) -> Option<u64> {
-        if self.consumed + self.size() <= self.granted {
+        if self.edge(arrived) <= self.granted {
             return None;
         }
         self.growth.granting(self.granted, arrived, now);
         self.is_open = true;
-        self.granted = self.consumed + self.size();
+        self.granted = self.edge(arrived);
         self.last_grant_at = self.consumed;
         Some(self.granted)
     }
@@ -146,8 +156,20 @@ mod tests {
         let mut window = Window::new(256 * KIB, 80 * KIB);
         assert_eq!(open(&mut window, 60 * KIB), None);
         assert_eq!(consume(&mut window, KIB, 64 * KIB - 1), None);
-        assert_eq!(consume(&mut window, KIB, 64 * KIB), Some(258 * KIB));
+        assert_eq!(consume(&mut window, KIB, 64 * KIB), Some(256 * KIB));
         assert_eq!(consume(&mut window, KIB, 80 * KIB), None, "from then on, a third of a window at a time");
+    }
+
+    #[test]
+    fn a_large_window_ends_where_a_piece_would() {
+        let mut window = Window::new(384 * KIB, 80 * KIB);
+        assert_eq!(open(&mut window, 79 * KIB), Some((79 + 256) * KIB), "six pieces beyond this wouldn't fit");
+        assert_eq!(consume(&mut window, 128 * KIB, (79 + 192) * KIB), Some((79 + 384) * KIB));
+        assert_eq!(consume(&mut window, 128 * KIB, (79 + 320) * KIB), Some((79 + 512) * KIB));
+        // Where pieces have other lengths, the grant is a little short of a window.
+        let granted = consume(&mut window, 130 * KIB, (79 + 323) * KIB).unwrap();
+        assert_eq!(granted, (79 + 323 + 320) * KIB);
+        assert!(granted <= window.consumed() + window.size());
     }
 
     #[test]
