@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tieline::{Client, Error};
 
@@ -13,7 +13,7 @@ use super::record::{End, Record};
 /// What all requests have in common.
 pub(super) struct Load {
     channel: String,
-    timeout: std::time::Duration,
+    timeout: Duration,
     is_verified: bool,
     clients: Vec<Client>,
     bodies: Bodies,
@@ -34,6 +34,12 @@ impl Load {
             record: Record::new(),
             measured: begin + args.warm_up.0..begin + args.whole(),
         })
+    }
+
+    /// How long it was measured, if nothing is sent since `now`: the time in which a response counts as one in time, which
+    /// is not the time between two wake-ups of somebody who looks at the clock.
+    pub(super) fn measured_until(&self, now: Instant) -> Duration {
+        now.min(self.measured.end).saturating_duration_since(self.measured.start)
     }
 
     /// Sends the request with this number, which should have been sent at `intended`.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tieline::{Client, Code, Outcome, Status};
 use tokio::sync::{Semaphore, mpsc};
@@ -28,7 +28,7 @@ use crate::terminal::say;
 const UNDER_WAY: usize = 10_000;
 
 /// How long behind the end what is late may still be sent.
-const LATE_BY: std::time::Duration = std::time::Duration::from_secs(1);
+const LATE_BY: Duration = Duration::from_secs(1);
 
 /// Measures a channel.
 ///
@@ -59,6 +59,8 @@ async fn end_on_signals(signals: &mut EndSignals, args: &Args, clients: &[Client
 /// What came of a run.
 struct Measured {
     load: Arc<Load>,
+    /// How long it was measured.
+    time: Duration,
     used: Used,
     unsent: u64,
     /// The part of their time in which the places of our own receivers were taken.
@@ -88,13 +90,14 @@ async fn measure(args: &Args, clients: &[Client], stop: &CancellationToken) -> R
     };
     let (sent, (used, busy)) = tokio::join!(send(args, &load, begin, stop), metering);
     let unsent = sent?;
+    let time = load.measured_until(Instant::now());
     let all = used.elapsed.as_nanos() as f64 * f64::from(receivers.places());
     let taken = (receivers.places() > 0).then_some(busy as f64 / all);
     receivers.close().await;
     for client in clients {
         let _ = timeout(GOODBYE, client.close()).await;
     }
-    Ok(Measured { load, used, unsent, receivers: taken })
+    Ok(Measured { load, time, used, unsent, receivers: taken })
 }
 
 /// Makes the load; returns when every request is over, with how many of the schedule weren't sent.
@@ -155,10 +158,10 @@ async fn open_loop(
 impl Measured {
     /// Reports it.
     fn conclude(self, args: &Args) -> Result<(), Failure> {
-        let Self { load, used, unsent, receivers } = self;
+        let Self { load, time, used, unsent, receivers } = self;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (report, error) = load.record.read(|pages| {
-            let rate = pages.in_time as f64 / used.elapsed.as_secs_f64().max(1e-9);
+            let rate = pages.in_time as f64 / time.as_secs_f64().max(1e-9);
             let facts = Facts {
                 mode: args.mode(),
                 rate,
@@ -174,7 +177,7 @@ impl Measured {
                 channel: args.channel.to_string(),
                 rate_asked: if let Mode::Rate(rate) = args.mode() { Some(rate) } else { None },
                 in_flight: args.in_flight.map(std::num::NonZero::get),
-                seconds: used.elapsed.as_secs_f64(),
+                seconds: time.as_secs_f64(),
                 size: args.size.0,
                 answered: pages.answered,
                 failed: pages.failed,
