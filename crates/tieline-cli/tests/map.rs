@@ -91,6 +91,22 @@ fn a_response_never_takes_the_place_of_its_own_input() {
 }
 
 #[test]
+fn a_response_never_takes_the_place_of_a_file_that_is_to_be_sent_too() {
+    let server = Server::start();
+    let folder = files(2);
+    let _receiver = server.receive("files", &["cat"]);
+    fs::write(folder.path().join("0.out"), "an input").unwrap();
+    let words = "0: its response would take the place of ./0.out, which is to be sent too";
+    run(&mut map(&server, folder.path(), "files", &["--suffix", ".out", "1", "0", "./0.out"]), "")
+        .code(74)
+        .says(&[words]);
+    assert_eq!(entries(folder.path()), ["0", "0.out", "1"], "nothing was sent");
+    assert_eq!(fs::read_to_string(folder.path().join("0.out")).unwrap(), "an input");
+    // On stdout nothing is in anybody's way.
+    run(&mut map(&server, folder.path(), "files", &["0", "0.out"]), "").code(0).wrote("0\nan input");
+}
+
+#[test]
 fn two_files_whose_responses_would_share_a_place_are_refused() {
     let server = Server::start();
     let folder = files(1);

@@ -1,6 +1,6 @@
 //! Where the response to a file goes: to stdout, or to a file whose name follows from the input's.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
@@ -30,13 +30,27 @@ impl Places {
         self.folder.is_some() || self.suffix.is_some()
     }
 
-    /// Whether each of these inputs has a place, and none that of another. It gives none out.
+    /// Whether each of these inputs has a place, and none that of another, or another itself. It gives none out.
     ///
     /// # Errors
     /// As of the first that hasn't.
     pub(super) fn suffice_for(&self, inputs: &[PathBuf]) -> Result<(), Failure> {
+        if !self.are_files() {
+            return Ok(());
+        }
         let mut places = self.clone();
-        inputs.iter().try_for_each(|input| places.of(input).map(drop))
+        let found: HashMap<_, _> = inputs.iter().filter_map(|input| Some((identity(input)?, input))).collect();
+        for input in inputs {
+            let place = places.of(input)?;
+            if let Some(other) = place.and_then(|place| found.get(&identity(&place)?)) {
+                let (input, other) = (input.display(), other.display());
+                let words = format!("{input}: its response would take the place of {other}, which is to be sent too");
+                return Err(
+                    Failure::new(exit::NO_OUTPUT, words).line("leave one of them out, or give another --suffix")
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The file for the response to `input`; `None` is stdout.
@@ -119,8 +133,12 @@ impl Given {
 
 /// Whether both are there, and are one file.
 fn is_same_file(one: &Path, other: &Path) -> bool {
-    let identity = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
     identity(one).is_some_and(|found| identity(other) == Some(found))
+}
+
+/// What tells a file that is there from all others.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).map(|found| (found.dev(), found.ino())).ok()
 }
 
 /// Makes the folders that `path` needs.
