@@ -123,18 +123,18 @@ impl<P: Port> Core<P> {
         self.exchanges.get(*self.index.get(id)?).map(|x| self.look_into(x))
     }
 
-    /// Looks at some requests of a channel, from a place on that the last step named, or 0, out of so many of all
-    /// channels. The place to go on from; `None` behind the last. `see` says whether it wants more.
+    /// Looks at the requests that are wanted, from a place on that the last step named, or 0, out of so many of all.
+    /// The place to go on from; `None` behind the last. `see` says whether it wants more.
     pub fn look_requests(
         &self,
-        channel: ChannelId,
+        is_wanted: impl Fn(&ExchangeId) -> bool,
         from: u32,
         work: usize,
         mut see: impl FnMut(RequestLook) -> bool,
     ) -> Option<u32> {
         let to = from.saturating_add(u32::try_from(work.max(1)).unwrap_or(u32::MAX));
         for place in from..to.min(self.exchanges.places()) {
-            let x = self.exchanges.at(place).map(|(_, x)| x).filter(|x| x.id.channel == channel);
+            let x = self.exchanges.at(place).map(|(_, x)| x).filter(|x| is_wanted(&x.id));
             if x.is_some_and(|x| !see(self.look_into(x))) {
                 return None;
             }

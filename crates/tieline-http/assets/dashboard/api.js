@@ -138,6 +138,7 @@ function requestOf(request) {
   const [up, down] = [body(request.request), body(request.response)];
   return {
     id: request.id,
+    requestId: request.request_id,
     short: shortOf(request.id),
     state: request.state,
     words,

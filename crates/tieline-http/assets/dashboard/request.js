@@ -55,7 +55,7 @@ export function open(id, channelName) {
         ["Deadline", found.deadline === undefined ? "–" : `in ${time(found.deadline)}`],
         ["Handed out", found.handOuts === 0 ? "not yet" : found.handOuts === 1 ? "once" : `${found.handOuts} times`],
         ["May run twice", found.idempotent ? "yes: it is idempotent" : "no"],
-        ["Id", found.id],
+        ["Id", found.requestId],
       ]);
       called ??= await api.channel(channelId).then((found) => found.name, () => undefined);
       if (called) say(back, called);

@@ -17,11 +17,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use tieline::Outcome;
-use tieline_protocol::{ChannelId, Code};
-use tieline_server::observe::{Observe, PAGE_DEFAULT, RequestName, Sort};
+use tieline_protocol::{ChannelId, Code, RequestId};
+use tieline_server::observe::{Observe, PAGE_DEFAULT, Sort};
 
 use crate::metrics;
 use crate::refusal::Refusal;
+
+/// Of requests with the same id, so many are told apart.
+const SAME_ID_MAX: usize = 4;
 
 /// All that can be watched, for those who may.
 pub(crate) fn router(observe: Observe) -> Router {
@@ -108,8 +111,18 @@ async fn request(
     ask: Asked<Nothing>,
 ) -> Result<Response, Refusal> {
     let Nothing {} = asked(ask)?;
-    let name = id.parse::<RequestName>().map_err(Refusal::query)?;
-    observe.request(name).map(|view| json(&view)).ok_or_else(|| Refusal::gone("this request is over, or never was"))
+    let mut found = match id.parse::<RequestId>() {
+        Ok(id) => observe.requests_with(id, SAME_ID_MAX).await,
+        Err(_) => observe.request(id.parse().map_err(Refusal::query)?).into_iter().collect(),
+    };
+    match (found.pop(), found.as_slice()) {
+        (None, _) => Err(Refusal::gone("this request is over, or never was")),
+        (Some(one), []) => Ok(json(&one)),
+        (Some(one), others) => {
+            let names: Vec<_> = others.iter().chain([&one]).map(|view| view.id.to_string()).collect();
+            Err(Refusal::query(format!("several requests have this id; ask for one of them: {}", names.join(", "))))
+        }
+    }
 }
 
 async fn connections(State(observe): State<Observe>, ask: Asked<ConnectionsAsk>) -> Result<Response, Refusal> {

@@ -1,8 +1,10 @@
 //! `/api` shows channels, requests and connections as they are.
 
+use bytes::Bytes;
 use serde_json::{Value, json};
-use tieline_protocol::ChannelId;
-use tokio::io::AsyncReadExt;
+use tieline_protocol::{ChannelId, ClientId, ExchangeId, Frame, Kind, Metadata, RequestId, StartPayload};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::stage::Stage;
 
@@ -34,6 +36,8 @@ async fn a_channel_without_a_receiver_shows_what_would_start_one() {
     assert_eq!(stage.json(&by_id).await["channel"]["name"], "upper");
     let one = stage.json(&format!("/api/requests/{}", request["id"].as_str().unwrap())).await;
     assert_eq!(one["id"], request["id"]);
+    let by_request_id = format!("/api/requests/{}", request["request_id"].as_str().unwrap());
+    assert_eq!(stage.json(&by_request_id).await["id"], request["id"]);
     let overview = stage.until("/api/overview", |overview| overview["oldest_wait_seconds"] != Value::Null).await;
     assert_eq!(overview["waiting"], 1);
     waiting.abort();
@@ -153,12 +157,50 @@ async fn events_bring_snapshots_until_nobody_reads() {
 }
 
 #[tokio::test]
+async fn requests_that_share_an_id_are_told_apart_by_their_names() {
+    let stage = Stage::start().await;
+    let channel = ChannelId::of_name("upper");
+    let request = RequestId::from_u128(1);
+    let mut senders = Vec::new();
+    for client in [7, 8].map(ClientId::from_u128) {
+        let mut hello = Kind::Hello.header();
+        hello.client = client;
+        let start = Kind::StartRequest.header().exchange(ExchangeId { client, request, channel });
+        let payload = StartPayload::join(&Metadata::new(), b"hello");
+        let frames = [Frame::new(Kind::Hello, hello, Bytes::new()), Frame::new(Kind::StartRequest, start, payload)];
+        let mut sender = TcpStream::connect(stage.bus.strip_prefix("tcp://").unwrap()).await.unwrap();
+        sender.write_all(&frames.map(|frame| frame.to_bytes()).concat()).await.unwrap();
+        senders.push(sender);
+        let name = format!("{client}.1.{channel}");
+        while stage.get(&format!("/api/requests/{name}")).await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let path = format!("/api/requests/{request}");
+    let answer = stage.get(&path).await;
+    assert_eq!(answer.status, 400);
+    for client in [7, 8].map(ClientId::from_u128) {
+        let name = format!("{client}.1.{channel}");
+        assert!(answer.body.contains(&name), "{}", answer.body);
+        assert_eq!(stage.json(&format!("/api/requests/{name}")).await["id"], name);
+    }
+    senders.pop();
+    while stage.get(&path).await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stage.json(&path).await["id"], format!("{}.1.{channel}", ClientId::from_u128(7)));
+    drop(senders);
+    stage.end().await;
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_said_not_to_be() {
     let stage = Stage::start().await;
     assert_eq!(stage.get("/api/channels/nobody").await.status, 404);
     assert_eq!(stage.get("/api/requests/x").await.status, 400);
     let id = format!("{0}.1.{0}", ChannelId::of_name("x"));
     assert_eq!(stage.get(&format!("/api/requests/{id}")).await.status, 404);
+    assert_eq!(stage.get(&format!("/api/requests/{}", ChannelId::of_name("x"))).await.status, 404);
     assert_eq!(stage.get("/api/nothing").await.status, 404);
     // Nor is a parameter.
     assert_eq!(stage.get("/api/overview?find=x").await.status, 400);

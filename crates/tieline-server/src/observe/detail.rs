@@ -67,6 +67,8 @@ pub enum State {
 pub struct RequestView {
     /// Names it.
     pub id: RequestName,
+    /// Its id at its client, by which logs name it.
+    pub request_id: String,
     /// Its channel's id.
     pub channel: String,
     /// Where it is.
@@ -122,8 +124,11 @@ impl FromStr for RequestName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("'{text}' names no request: that is CLIENT.REQUEST.CHANNEL, as /api/channels/… shows it");
+        let wrong = || {
+            format!(
+                "'{text}' names no request: that is its id, or CLIENT.REQUEST.CHANNEL, as /api/channels/… shows both"
+            )
+        };
         let mut parts = text.split('.');
         let (Some(client), Some(request), Some(channel), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -169,20 +174,9 @@ impl Observe {
         let shard = self.hub.shard_of(id);
         let now = self.now();
         let look = self.hub.look(shard, |core| core.look_channel(now, id))?;
-        let mut looks = Vec::new();
-        let mut place = (limit > 0).then_some(0);
-        while let Some(from) = place {
-            place = self.hub.look(shard, |core| {
-                core.look_requests(id, from, STEP, |look| {
-                    looks.push(look);
-                    looks.len() < limit
-                })
-            });
-            tokio::task::yield_now().await;
-        }
         Some(ChannelDetail {
             channel: ChannelView::new(&look, rates),
-            requests: looks.iter().map(|look| self.show(look)).collect(),
+            requests: self.requests(shard, |exchange| exchange.channel == id, limit).await,
             receivers: self.receivers(id, limit.min(look.receives)).await,
         })
     }
@@ -191,6 +185,32 @@ impl Observe {
     pub fn request(&self, name: RequestName) -> Option<RequestView> {
         let shard = self.hub.shard_of(name.0.channel);
         self.hub.look(shard, |core| core.look_request(&name.0)).map(|look| self.show(&look))
+    }
+
+    /// Requests with an id, which is how their clients name them, and at most so many: each client makes its own ids, so
+    /// several may have the same.
+    pub async fn requests_with(&self, id: RequestId, limit: usize) -> Vec<RequestView> {
+        let mut found = Vec::new();
+        for shard in 0..self.hub.shards() {
+            found.extend(self.requests(shard, |exchange| exchange.request == id, limit - found.len()).await);
+        }
+        found
+    }
+
+    /// At most so many of the requests in a shard that are wanted.
+    async fn requests(&self, shard: usize, is_wanted: impl Fn(&ExchangeId) -> bool, limit: usize) -> Vec<RequestView> {
+        let mut looks = Vec::new();
+        let mut place = (limit > 0).then_some(0);
+        while let Some(from) = place {
+            place = self.hub.look(shard, |core| {
+                core.look_requests(&is_wanted, from, STEP, |look| {
+                    looks.push(look);
+                    looks.len() < limit
+                })
+            });
+            tokio::task::yield_now().await;
+        }
+        looks.iter().map(|look| self.show(look)).collect()
     }
 
     async fn receivers(&self, channel: ChannelId, limit: usize) -> Vec<ReceiverView> {
@@ -228,6 +248,7 @@ impl Observe {
         let until = |moment: Option<Time>| moment.map(|moment| moment.since(look.came).as_secs_f64());
         RequestView {
             id: RequestName(standing.id),
+            request_id: standing.id.request.to_string(),
             channel: standing.id.channel.to_string(),
             state: standing.progress.into(),
             sender: self.party(standing.opener),
