@@ -116,6 +116,15 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+/// A time in which something can be done.
+///
+/// # Errors
+/// If it is none, or no duration.
+pub(crate) fn some_time(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.0.is_zero() { Err("in no time, nothing can be done".to_owned()) } else { Ok(span) }
+}
+
 /// How many things to do at once.
 ///
 /// # Errors

@@ -31,8 +31,16 @@ fn no_jobs_at_all_are_refused_in_words() {
 }
 
 #[test]
-fn a_measurement_of_no_time_is_refused() {
-    run(&mut tieline(["bench", "x", "--duration", "0s"]), "").code(2).says(&["--duration", "nothing can be measured"]);
+fn a_time_in_which_nothing_can_be_done_is_refused() {
+    for line in [
+        ["bench", "x", "--duration", "0s"],
+        ["bench", "x", "--timeout", "0s"],
+        ["send", "x", "--timeout", "0ms"],
+        ["send", "x", "--stall", "0s"],
+        ["map", "x", "--timeout", "0s"],
+    ] {
+        run(&mut tieline(line), "").code(2).says(&[line[2], "in no time, nothing can be done"]);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::channel::Name;
 use crate::reach::Reach;
-use crate::units::{self, Size, Span};
+use crate::units::{self, Size, Span, some_time};
 
 /// The flags of `tieline bench`.
 #[derive(clap::Args, Debug)]
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     pub(super) connections: NonZeroU16,
 
     /// How long each request may take
-    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = some_time)]
     pub(super) timeout: Span,
 
     /// Write the figures to stdout as JSON
@@ -85,12 +85,6 @@ impl Args {
     pub(super) fn whole(&self) -> Duration {
         self.warm_up.0 + self.duration.0
     }
-}
-
-/// A time in which something can be measured.
-fn some_time(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse()?;
-    if span.0.is_zero() { Err("in no time, nothing can be measured".to_owned()) } else { Ok(span) }
 }
 
 /// Shown under `--help` and in the man page.

@@ -7,7 +7,7 @@ use tieline_protocol::trace::TRACEPARENT;
 use crate::channel::Name;
 use crate::otel::{Otel, Traced};
 use crate::trace::Position;
-use crate::units::Span;
+use crate::units::{Span, some_time};
 
 /// How often an idempotent request is sent again unless told otherwise: enough for a server that starts anew.
 const RETRIES_IF_IDEMPOTENT: u32 = 3;
@@ -20,7 +20,7 @@ pub(crate) struct Manner {
     pub(crate) wait: Option<Span>,
 
     /// How long all of it may take [default: the server's longest]
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = some_time)]
     pub(crate) timeout: Option<Span>,
 
     /// Fail at once if no receiver is ready
@@ -42,7 +42,7 @@ pub(crate) struct Manner {
     pub(crate) meta: Vec<(String, String)>,
 
     /// Cancel it when no byte has moved, either way, for so long
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = some_time)]
     pub(crate) stall: Option<Span>,
 }
 
