@@ -36,6 +36,9 @@ pub(crate) struct Reach {
 /// that is started at the same time, or again, is there by then.
 const MENTION_AFTER: Duration = Duration::from_millis(300);
 
+/// One that is silent, so that no reason is known, is given so much longer: it may be far, or this machine busy.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
+
 /// So many reasons are said of one wait, at most.
 const REASONS: usize = 8;
 
@@ -104,6 +107,9 @@ impl Reach {
     /// Says each reason once. Returns when the client is gone.
     async fn tell_reasons(&self, trouble: &mut watch::Receiver<Option<tieline::Error>>) {
         let mut said = Vec::new();
+        if let Ok(Err(_)) = timeout(SILENT_AFTER, trouble.wait_for(Option::is_some)).await {
+            return;
+        }
         loop {
             let reason = why(trouble.borrow_and_update().as_ref()).filter(|reason| !said.contains(reason));
             if let Some(reason) = reason
