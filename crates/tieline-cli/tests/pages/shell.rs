@@ -2,9 +2,11 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver as Inbox};
 use std::thread;
 
@@ -17,6 +19,9 @@ use crate::support::PATIENCE;
 
 /// What no command prints by itself: it stands behind each piece's output, with its status.
 const MARK: &str = "\u{1}end of the piece\u{1}";
+
+/// The ports that pages are given.
+const PORTS: Range<u16> = 10_000..30_000;
 
 /// See the module. What runs in it ends with it.
 pub(crate) struct Shell {
@@ -160,8 +165,15 @@ fn lines(process: &mut Child) -> Inbox<String> {
     inbox
 }
 
-/// A port that nobody listened on just now.
+/// A port that nobody listened on just now, that no other page has, and that the system gives to nobody by itself: those
+/// begin at 32768.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    listener.local_addr().expect("it has an address").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(64);
+    (0..PORTS.len() as u32)
+        .map(|_| PORTS.start + (first.wrapping_add(GIVEN.fetch_add(1, Relaxed)) % PORTS.len() as u32) as u16)
+        // One that reads like a document's would be replaced in its turn.
+        .filter(|port| ["7070", "7071", "8000"].iter().all(|there| !port.to_string().contains(there)))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port is free")
 }
