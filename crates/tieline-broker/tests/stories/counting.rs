@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tieline_broker::{ChannelLook, ConnKey, Outcome, Side};
-use tieline_protocol::{ChannelId, Code, Metadata};
+use tieline_protocol::{ChannelId, Code, ExchangeId, Metadata};
 
 use crate::world::frames::*;
 use crate::world::*;
@@ -252,26 +252,17 @@ fn a_receiver_shows_what_it_has_in_hand_and_a_channel_who_has_which_request() {
     assert_eq!((receiver.free, receiver.busy, receiver.used), (1, 2, 2));
     assert_eq!(world.core.look_receiver(s, CHANNEL, 100), None);
     let mut requests = Vec::new();
-    let rest = world.core.look_requests(
-        |id| id.channel == CHANNEL,
-        0,
-        1000,
-        |look| {
-            requests.push((look.standing.id, look.standing.receiver, look.standing.request.arrived, look.request_held));
-            true
-        },
-    );
+    let is_here = |id: &ExchangeId| id.channel == CHANNEL;
+    let rest = world.core.look_requests(is_here, 0, 1000, |look| {
+        requests.push((look.standing.id, look.standing.receiver, look.standing.request.arrived, look.request_held));
+        true
+    });
     assert_eq!((rest, requests.len()), (None, 2));
     assert!(requests.contains(&(id(s, 2), Some(r), 5, 5)), "nothing has left yet: {requests:?}");
     let mut first = Vec::new();
-    world.core.look_requests(
-        |id| id.channel == CHANNEL,
-        0,
-        1000,
-        |look| {
-            first.push(look.standing.id);
-            false
-        },
-    );
+    world.core.look_requests(is_here, 0, 1000, |look| {
+        first.push(look.standing.id);
+        false
+    });
     assert_eq!(first.len(), 1, "no more than asked for");
 }

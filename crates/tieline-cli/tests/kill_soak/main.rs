@@ -18,6 +18,8 @@ mod child;
 mod command;
 mod journal;
 mod plan;
+#[path = "../support/ports.rs"]
+mod ports;
 mod receiver;
 mod rng;
 mod sender;
@@ -116,7 +118,7 @@ fn soak() -> ExitCode {
     watch(Duration::from_secs(seconds) + BEHIND, living.clone());
     let began = Instant::now();
     let mut rng = Rng::new(seed);
-    let mut stage = Stage::new(folder.path(), living, &mut rng);
+    let mut stage = Stage::new(folder.path(), living);
     chaos::run(&mut stage, &mut rng, Duration::from_secs(seconds));
     let killed = began.elapsed();
     let healing = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::child::{Child, Kind, Living};
 use crate::journal::now;
 use crate::plan::Channel;
-use crate::rng::Rng;
+use crate::ports::free_port;
 
 /// How many processes of each kind there are.
 const CAST: [(Kind, usize); 4] = [(Kind::Server, 1), (Kind::Program, 2), (Kind::Commands, 2), (Kind::Sender, 3)];
@@ -49,8 +49,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(folder: &Path, living: Living, rng: &mut Rng) -> Self {
-        let port = free_port(rng);
+    pub(crate) fn new(folder: &Path, living: Living) -> Self {
+        let port = free_port();
         let mut stage = Self {
             children: Vec::new(),
             events: Vec::new(),
@@ -206,19 +206,6 @@ impl Stage {
             }
             sleep(Duration::from_millis(10));
             self.tend();
-        }
-    }
-}
-
-/// A port that nobody uses, and that no client is given as its own: a client that dials a port of that range while
-/// nobody listens there may come to speak with itself.
-fn free_port(rng: &mut Rng) -> u16 {
-    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
-    let least = range.split_whitespace().next().and_then(|least| least.parse().ok()).unwrap_or(32768).max(1100);
-    loop {
-        let port = (1024 + rng.below(least - 1024)) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
         }
     }
 }

@@ -9,6 +9,8 @@
 //! - A block below a comment `<!-- not run: REASON -->` isn't run, nor is what is in another language.
 
 mod page;
+#[path = "../support/ports.rs"]
+mod ports;
 mod shell;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,12 +1,9 @@
 //! A shell in a folder of its own, and the terminals beside it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver as Inbox};
 use std::thread;
 
@@ -15,13 +12,11 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::page;
+use crate::ports::free_port;
 use crate::support::PATIENCE;
 
 /// What no command prints by itself: it stands behind each piece's output, with its status.
 const MARK: &str = "\u{1}end of the piece\u{1}";
-
-/// The ports that pages are given.
-const PORTS: Range<u16> = 10_000..30_000;
 
 /// See the module. What runs in it ends with it.
 pub(crate) struct Shell {
@@ -37,11 +32,11 @@ pub(crate) struct Shell {
 impl Shell {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let (bus, http) = (free_port(), free_port());
+        let (bus, http) = (own_port(), own_port());
         let replaced = vec![
             ("7070", bus.to_string()),
             ("7071", http.to_string()),
-            ("8000", free_port().to_string()),
+            ("8000", own_port().to_string()),
             (" 5G ", " 64M ".to_owned()),
             (" examples/", format!(" {}/examples/", crate::ROOT)),
         ];
@@ -165,15 +160,9 @@ fn lines(process: &mut Child) -> Inbox<String> {
     inbox
 }
 
-/// A port that nobody listened on just now, that no other page has, and that the system gives to nobody by itself: those
-/// begin at 32768.
-fn free_port() -> u16 {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id().wrapping_mul(64);
-    (0..PORTS.len() as u32)
-        .map(|_| PORTS.start + (first.wrapping_add(GIVEN.fetch_add(1, Relaxed)) % PORTS.len() as u32) as u16)
-        // One that reads like a document's would be replaced in its turn.
-        .filter(|port| ["7070", "7071", "8000"].iter().all(|there| !port.to_string().contains(there)))
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a port is free")
+/// A free port that doesn't read like a document's: it would be replaced in its turn.
+fn own_port() -> u16 {
+    let documents = ["7070", "7071", "8000"];
+    let mut ports = std::iter::repeat_with(free_port);
+    ports.find(|port| documents.iter().all(|there| !port.to_string().contains(there))).expect("there are others")
 }

@@ -111,15 +111,15 @@ async fn request(
     ask: Asked<Nothing>,
 ) -> Result<Response, Refusal> {
     let Nothing {} = asked(ask)?;
-    let mut found = match id.parse::<RequestId>() {
+    let found = match id.parse::<RequestId>() {
         Ok(id) => observe.requests_with(id, SAME_ID_MAX).await,
         Err(_) => observe.request(id.parse().map_err(Refusal::query)?).into_iter().collect(),
     };
-    match (found.pop(), found.as_slice()) {
-        (None, _) => Err(Refusal::gone("this request is over, or never was")),
-        (Some(one), []) => Ok(json(&one)),
-        (Some(one), others) => {
-            let names: Vec<_> = others.iter().chain([&one]).map(|view| view.id.to_string()).collect();
+    match found.as_slice() {
+        [] => Err(Refusal::gone("this request is over, or never was")),
+        [one] => Ok(json(one)),
+        several => {
+            let names: Vec<_> = several.iter().map(|view| view.id.to_string()).collect();
             Err(Refusal::query(format!("several requests have this id; ask for one of them: {}", names.join(", "))))
         }
     }
